@@ -1,6 +1,8 @@
 module flux-ferry/sources/kubernetes
 
-go 1.26.0
+go 1.24.0
+
+godebug default=go1.24
 
 tool (
 	k8s.io/kubernetes/cmd/kube-apiserver

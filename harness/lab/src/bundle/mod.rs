@@ -1,0 +1,3 @@
+//! Every image and tool a run needs: pinned, pulled from registries or built from source, cached by recipe.
+
+pub mod model;
