@@ -3,4 +3,16 @@
 //! This crate knows no scenario. Everything it makes carries the label of the run that asked for it.
 
 pub mod bundle;
+pub mod cluster;
+pub mod container;
+pub mod doctor;
 pub mod engine;
+pub mod gc;
+pub mod git;
+pub mod labels;
+pub mod network;
+pub mod reaper;
+pub mod registry;
+pub mod run;
+pub mod toolbox;
+pub mod wait;

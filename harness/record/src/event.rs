@@ -3,7 +3,9 @@
 //! Each line of `record.jsonl` is one [`Event`]. Times are nanoseconds of one monotonic clock since the run's start;
 //! [`RunStarted::wall`] ties them to the calendar. Fields are only ever added: a reader skips events that it does not know.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -32,39 +34,115 @@ pub enum EventKind {
     /// First line of every record.
     RunStarted(Box<RunStarted>),
     /// A fact about the run that became known on the way (versions, image digests, node names).
-    Fact { key: String, value: String },
+    Fact {
+        /// What it is about; dots group, e.g. `image.flux-operator`.
+        key: String,
+        /// The fact.
+        value: String,
+    },
     /// A stretch of the lab's work began (bundle, cluster, tear-down, …); the summary's time table is made of these.
-    ActivityStarted { activity: String },
+    ActivityStarted {
+        /// Its name.
+        activity: String,
+    },
     /// It ended; `error` says why when it did not succeed.
-    ActivityEnded { activity: String, error: Option<String> },
+    ActivityEnded {
+        /// The name it started with.
+        activity: String,
+        /// Why it did not succeed.
+        error: Option<String>,
+    },
     /// A phase began.
-    PhaseStarted { phase: usize },
+    PhaseStarted {
+        /// Index in [`RunStarted::phases`].
+        phase: usize,
+    },
     /// A phase ended.
-    PhaseEnded { phase: usize, outcome: Outcome },
+    PhaseEnded {
+        /// Index in [`RunStarted::phases`].
+        phase: usize,
+        /// How it ended.
+        outcome: Outcome,
+    },
     /// A step began. `step` counts from 0 over the whole run, rollback steps included.
-    StepStarted { step: usize, phase: usize, kind: String, title: String, place: Option<Place>, deadline: Option<Nanos> },
+    StepStarted {
+        /// Its number.
+        step: usize,
+        /// Index in [`RunStarted::phases`].
+        phase: usize,
+        /// `bootstrap`, `wait`, …
+        kind: String,
+        /// What it does, as a person would say it.
+        title: String,
+        /// Where the scenario asks for it.
+        place: Option<Place>,
+        /// How long it may take.
+        deadline: Option<Nanos>,
+    },
     /// A step ended.
-    StepEnded { step: usize, outcome: Outcome },
+    StepEnded {
+        /// Its number.
+        step: usize,
+        /// How it ended.
+        outcome: Outcome,
+    },
     /// The reason why the current wait is not yet met changed.
-    NotYet { step: usize, reason: String },
+    NotYet {
+        /// The waiting step.
+        step: usize,
+        /// What is missing.
+        reason: String,
+    },
     /// A probe will sample from now on.
     ProbeStarted(ProbeInfo),
-    /// A probe takes no more samples. `planned` is how many were due over its life.
-    ProbeStopped { probe: String, planned: u64 },
+    /// A probe takes no more samples.
+    ProbeStopped {
+        /// [`ProbeInfo::probe`].
+        probe: String,
+        /// How many samples were due since its start.
+        planned: u64,
+    },
     /// Samples of one probe, in the order of their intended times.
     Samples(SampleBlock),
     /// The sampler itself was late or silent: nothing is known about the workload between these times.
-    SamplerOutage { probe: String, from: Nanos, to: Nanos, reason: String },
+    SamplerOutage {
+        /// [`ProbeInfo::probe`].
+        probe: String,
+        /// First moment that nothing is known of.
+        from: Nanos,
+        /// First moment that something is known of again.
+        to: Nanos,
+        /// What kept the sampler from its work.
+        reason: String,
+    },
     /// A line worth keeping from the harness itself.
-    Log { level: Level, message: String },
+    Log {
+        /// Its severity.
+        level: Level,
+        /// Its text.
+        message: String,
+    },
     /// The lab broke: this is never the workload's fault.
-    Infra { what: String, error: String, hint: Option<String> },
+    Infra {
+        /// What was tried, on what.
+        what: String,
+        /// What came back.
+        error: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
     /// A signal or key asked the run to end.
-    Cancelled { by: String },
+    Cancelled {
+        /// `SIGINT`, `SIGTERM`, a key, …
+        by: String,
+    },
     /// The judgement over everything before it.
     Verdict(crate::verdict::Judgement),
     /// Last line of a complete record.
     RunEnded,
+    /// An event of a newer ferry. Only ever read, never written.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The frame of a run: enough to judge the record without the scenario file.
@@ -115,12 +193,32 @@ pub struct PhaseInfo {
 }
 
 /// The disruption that a phase may cause. All zero unless the scenario says otherwise.
+///
+/// A phase that sets only one of the two leaves the other unbounded: `longest: 2s` says nothing about how many samples
+/// fall into those two seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
     /// Failed samples allowed, over all probes.
     pub failed: u64,
     /// Longest single outage allowed.
     pub longest: Nanos,
+}
+
+impl Budget {
+    /// The most failed samples allowed; none when only the length of an outage is bounded.
+    pub fn failed_limit(&self) -> Option<u64> {
+        (self.failed > 0 || self.longest == 0).then_some(self.failed)
+    }
+
+    /// The longest outage allowed; none when only the number of failed samples is bounded.
+    pub fn longest_limit(&self) -> Option<Nanos> {
+        (self.longest > 0 || self.failed == 0).then_some(self.longest)
+    }
+
+    /// Whether nothing at all may fail.
+    pub fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A probe as it runs: one place, one way of connecting.
@@ -189,6 +287,29 @@ pub enum Failure {
     Other(String),
 }
 
+/// Characters of a failure's own words that go into its label.
+const MAX_LABEL: usize = 60;
+
+impl Failure {
+    /// A short name to count by: `refused`, `status 503`, `wrong body`, …
+    pub fn label(&self) -> Cow<'_, str> {
+        match self {
+            Self::Refused => "refused".into(),
+            Self::Reset => "reset".into(),
+            Self::Timeout => "timeout".into(),
+            Self::Status(code) => format!("status {code}").into(),
+            Self::Body(_) => "wrong body".into(),
+            Self::Dns => "dns".into(),
+            Self::Tls => "tls".into(),
+            Self::Unreachable => "unreachable".into(),
+            Self::Other(words) => {
+                let line = words.lines().next().unwrap_or_default();
+                line.char_indices().nth(MAX_LABEL).map_or(line, |(end, _)| &line[..end]).into()
+            }
+        }
+    }
+}
+
 /// How a phase or step ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
@@ -196,11 +317,26 @@ pub enum Outcome {
     /// It did what it says.
     Done,
     /// It did not.
-    Failed { error: String, hint: Option<String> },
+    Failed {
+        /// What came back.
+        error: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
     /// Not started, because something before it failed.
     Skipped,
     /// Interrupted by the user.
     Cancelled,
+}
+
+impl Outcome {
+    /// The error of a failed one.
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Failed { error, .. } => Some(error),
+            Self::Done | Self::Skipped | Self::Cancelled => None,
+        }
+    }
 }
 
 /// A position in a scenario file, 1-based.
@@ -212,6 +348,12 @@ pub struct Place {
     pub line: u32,
     /// Column.
     pub column: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
 }
 
 /// Severity of a log line.

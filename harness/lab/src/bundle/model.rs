@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use super::sources::Sources;
 
 /// The whole file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Bundle {
     /// Go toolchains other than the host's, by the name that recipes use.
@@ -17,10 +19,13 @@ pub struct Bundle {
     pub toolchains: BTreeMap<String, Toolchain>,
     /// Every component, by name. Names are unique and say the version where two versions are in use.
     pub components: BTreeMap<String, Component>,
+    /// The files that recipes refer to; not part of the text.
+    #[serde(skip)]
+    pub sources: Sources,
 }
 
 /// A toolchain that is fetched as a language package because the host's is too old for a component.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Toolchain {
     /// The Python package that carries the toolchain, `name==version`.
@@ -30,7 +35,7 @@ pub struct Toolchain {
 }
 
 /// One image or set of tools.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Component {
     /// The version of the upstream project.
@@ -50,7 +55,7 @@ pub struct Component {
 }
 
 /// Where upstream publishes the component.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Registry {
     /// `host/path:tag`.
@@ -63,7 +68,7 @@ pub struct Registry {
 }
 
 /// How to build a component from language modules and Debian packages. Exactly one key.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Recipe {
     /// Go binaries from pinned modules.
@@ -79,7 +84,7 @@ pub enum Recipe {
 }
 
 /// `go build` in a copy of `sources/<dir>`, whose go.mod and go.sum pin everything.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GoRecipe {
     /// Folder under `harness/lab/sources`.
@@ -108,7 +113,7 @@ pub struct GoRecipe {
 }
 
 /// One copied module.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ModuleCopy {
     /// `module@version`.
@@ -121,7 +126,7 @@ pub struct ModuleCopy {
 }
 
 /// `cargo build --profile image` of a workspace package for the engine's architecture, statically linked.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CargoRecipe {
     /// Workspace package.
@@ -133,7 +138,7 @@ pub struct CargoRecipe {
 }
 
 /// `debootstrap --variant=minbase`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DebootstrapRecipe {
     /// Debian release name.
@@ -144,7 +149,7 @@ pub struct DebootstrapRecipe {
 }
 
 /// `docker build` of `sources/<dir>` plus inputs. Runs with the host's network, as package registries must be reachable.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DockerfileRecipe {
     /// Folder under `harness/lab/sources` with a Dockerfile.
@@ -160,7 +165,7 @@ pub struct DockerfileRecipe {
 }
 
 /// Run `base`, act, commit.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CommitRecipe {
     /// The component whose image is run (privileged).
@@ -172,7 +177,7 @@ pub struct CommitRecipe {
 }
 
 /// What a [`CommitRecipe`] does before the commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CommitAction {
     /// Import images into containerd's store of a node image, so that no cluster has to at boot.

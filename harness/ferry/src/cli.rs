@@ -1,0 +1,216 @@
+//! The command line: arguments only. What each command does is in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Carry a live cluster from flux bootstrap to Flux Operator, and prove that no request was lost.
+#[derive(Debug, Parser)]
+#[command(name = "ferry", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 pass · 1 fail · 2 usage or lint · 3 infrastructure · 4 inconclusive · 130 cancelled")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a scenario on a cluster of its own and give a verdict
+    Run(RunArgs),
+    /// List the scenarios
+    List(ScenarioFolder),
+    /// Check scenario files without running anything
+    Lint {
+        /// Scenario files or folders; all scenarios when none is given
+        paths: Vec<PathBuf>,
+        /// Where scenarios are
+        #[command(flatten)]
+        folder: ScenarioFolder,
+    },
+    /// Show what a run would do: phases, steps, deadlines, images. Nothing is started
+    Plan {
+        /// The scenario, as area/name or as a file
+        scenario: String,
+        /// Where scenarios are
+        #[command(flatten)]
+        folder: ScenarioFolder,
+    },
+    /// Print the JSON schema of scenario files
+    Schema,
+    /// Check whether this machine can run scenarios, and say the remedy for each finding
+    Doctor {
+        /// Carry the remedies out (Debian, as root)
+        #[arg(long, env = "FERRY_PROVISION", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+        provision: bool,
+        /// Stop the Docker Engine that an earlier --provision started, and no other
+        #[arg(long, conflicts_with = "provision")]
+        stop_engine: bool,
+        /// Print the findings as JSON
+        #[arg(long)]
+        json: bool,
+        /// Where images come from
+        #[command(flatten)]
+        images: ImageArgs,
+    },
+    /// The images and tools of a run: build, pull, list, mirror
+    Bundle {
+        /// What to do with it
+        #[command(subcommand)]
+        command: BundleCommand,
+    },
+    /// Derive the reports of a run again from its record, and print its summary
+    Report {
+        /// The run's id or folder; the newest when none is given
+        run: Option<PathBuf>,
+    },
+    /// Judge a run again from its record alone
+    Verdict {
+        /// The run's id or folder; the newest when none is given
+        run: Option<PathBuf>,
+    },
+    /// List the clusters that runs have left standing (--keep), or remove one
+    Clusters {
+        /// Remove what this run left: containers, networks, volumes
+        #[arg(long, value_name = "RUN")]
+        rm: Option<String>,
+    },
+    /// Remove what dead runs left behind
+    Gc,
+    /// Wait for a run's owner to die, then remove what it left (started by `run`, not by people)
+    #[command(hide = true)]
+    Reap(ReapArgs),
+}
+
+/// Where scenarios are.
+#[derive(Debug, Clone, Args)]
+pub struct ScenarioFolder {
+    /// Folder with the scenarios
+    #[arg(long, env = "FERRY_SCENARIOS", default_value = "scenarios", value_name = "DIR")]
+    pub scenarios: PathBuf,
+}
+
+/// Arguments of `ferry run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// The scenario, as area/name or as a file
+    pub scenario: String,
+    /// Where scenarios are
+    #[command(flatten)]
+    pub folder: ScenarioFolder,
+    /// Where images come from
+    #[command(flatten)]
+    pub images: ImageArgs,
+    /// Install what is missing on this machine first (Debian, as root)
+    #[arg(long, env = "FERRY_PROVISION", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub provision: bool,
+    /// Keep the cluster and its servers after the run
+    #[arg(long, value_enum, default_value_t = Keep::Never)]
+    pub keep: Keep,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = Progress::Auto)]
+    pub progress: Progress,
+    /// Folder for the run's record and reports
+    #[arg(long, env = "FERRY_REPORTS", default_value = "reports/out", value_name = "DIR")]
+    pub reports: PathBuf,
+}
+
+/// Where images and tools come from.
+#[derive(Debug, Clone, Args)]
+pub struct ImageArgs {
+    /// Pull images, build them from source, or pull where registries answer and build otherwise
+    #[arg(long, env = "FERRY_IMAGES", value_enum, default_value_t = Images::Auto)]
+    pub images: Images,
+    /// Pull from this registry instead, where images keep their upstream names below HOST[/PREFIX]
+    #[arg(long, env = "FERRY_MIRROR", value_name = "HOST")]
+    pub mirror: Option<String>,
+    /// Digests of the mirror's images, as written by `ferry bundle mirror`
+    #[arg(long, env = "FERRY_LOCK", value_name = "FILE", requires = "mirror")]
+    pub lock: Option<PathBuf>,
+}
+
+/// See [`ImageArgs::images`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Images {
+    /// Ask whether registries answer
+    Auto,
+    /// Pull by digest
+    Registry,
+    /// Build from language modules and Debian packages
+    Source,
+}
+
+/// When a cluster outlives its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Keep {
+    /// Never
+    Never,
+    /// When the verdict is not the expected one
+    OnFailure,
+    /// Always
+    Always,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// Live on a terminal, lines elsewhere
+    Auto,
+    /// Live
+    Live,
+    /// A line for each transition
+    Plain,
+}
+
+/// Commands on the bundle.
+#[derive(Debug, Subcommand)]
+pub enum BundleCommand {
+    /// Get everything that a scenario needs, without running it
+    Build {
+        /// Component names; all that the scenarios need when none is given
+        components: Vec<String>,
+        /// Where images come from
+        #[command(flatten)]
+        images: ImageArgs,
+    },
+    /// Name, version, licence and origin of everything in the bundle
+    List,
+    /// Push the images under their upstream names to a registry, and write their digests to a lock file
+    Mirror {
+        /// Registry host, with an optional path
+        host: String,
+        /// Where to write the digests
+        #[arg(long, default_value = "bundle.lock")]
+        lock: PathBuf,
+        /// Component names; all with an upstream reference when none is given
+        components: Vec<String>,
+    },
+    /// Remove cached builds that no current recipe names
+    Gc,
+}
+
+/// Arguments of the reaper.
+#[derive(Debug, Clone, Args)]
+pub struct ReapArgs {
+    /// The run
+    #[arg(long)]
+    pub run: String,
+    /// Process id of its owner
+    #[arg(long)]
+    pub owner: u32,
+    /// Start time of its owner, in clock ticks since boot
+    #[arg(long)]
+    pub owner_start: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

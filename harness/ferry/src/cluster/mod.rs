@@ -1,0 +1,115 @@
+//! The Kubernetes API as steps use it: objects by `kind/namespace/name`, whatever version the cluster serves.
+
+pub mod kinds;
+pub mod ready;
+pub mod watch;
+
+use std::path::Path;
+
+use kube::api::{Api, ApiResource, DynamicObject, TypeMeta};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde_json::Value;
+
+pub use kinds::{Kinds, ResolveError};
+
+/// A connection to one cluster.
+#[derive(Clone)]
+pub struct Cluster {
+    /// The API client.
+    pub client: Client,
+    /// Kinds that the API server serves.
+    pub kinds: Kinds,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").finish_non_exhaustive()
+    }
+}
+
+/// Why the cluster could not be talked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The kubeconfig of the run is unusable.
+    #[error("the run's kubeconfig {path} cannot be used: {source}")]
+    Kubeconfig {
+        /// Its path.
+        path: String,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A request failed.
+    #[error("{what}: {source}")]
+    Request {
+        /// What was asked.
+        what: String,
+        /// What came back.
+        source: Box<kube::Error>,
+    },
+    /// The kind is not served.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+}
+
+impl Cluster {
+    /// Connects with the run's own kubeconfig; the user's is never read.
+    pub async fn connect(kubeconfig: &Path) -> Result<Self, ClusterError> {
+        let bad = |source: Box<dyn std::error::Error + Send + Sync>| ClusterError::Kubeconfig {
+            path: kubeconfig.display().to_string(),
+            source,
+        };
+        let file = Kubeconfig::read_from(kubeconfig).map_err(|e| bad(e.into()))?;
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(file, &options).await.map_err(|e| bad(e.into()))?;
+        let client = Client::try_from(config).map_err(|e| bad(e.into()))?;
+        Ok(Self { kinds: Kinds::new(client.clone()), client })
+    }
+
+    /// The API for objects of a kind, in a namespace when one is given.
+    pub async fn api(&self, kind: &str, namespace: Option<&str>) -> Result<Api<DynamicObject>, ClusterError> {
+        Ok(self.api_and_resource(kind, namespace).await?.0)
+    }
+
+    /// As [`Cluster::api`], with what the kind resolved to.
+    pub async fn api_and_resource(
+        &self,
+        kind: &str,
+        namespace: Option<&str>,
+    ) -> Result<(Api<DynamicObject>, ApiResource), ClusterError> {
+        let resource = self.kinds.resolve(kind).await?;
+        let api = match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        };
+        Ok((api, resource))
+    }
+
+    /// One object as JSON; `None` when it does not exist.
+    pub async fn get(&self, kind: &str, namespace: Option<&str>, name: &str) -> Result<Option<Value>, ClusterError> {
+        let what = || format!("get {kind} {}", qualified(namespace, name));
+        let (api, resource) = self.api_and_resource(kind, namespace).await?;
+        let found = api.get_opt(name).await.map_err(|e| request(what(), e))?;
+        Ok(found.map(|object| to_json(object, &resource)))
+    }
+}
+
+/// `namespace/name`, or the name alone.
+pub fn qualified(namespace: Option<&str>, name: &str) -> String {
+    namespace.map_or_else(|| name.to_string(), |namespace| format!("{namespace}/{name}"))
+}
+
+/// An object as plain JSON, with its kind, which the API server leaves out of lists. A value that cannot be represented
+/// becomes null, which no check accepts.
+pub fn to_json(mut object: DynamicObject, resource: &ApiResource) -> Value {
+    object.types.get_or_insert_with(|| TypeMeta {
+        api_version: resource.api_version.clone(),
+        kind: resource.kind.clone(),
+    });
+    serde_json::to_value(object).unwrap_or(Value::Null)
+}
+
+/// Names a failed request.
+pub fn request(what: String, source: kube::Error) -> ClusterError {
+    ClusterError::Request { what, source: Box::new(source) }
+}

@@ -1,0 +1,97 @@
+//! `ferry bundle`: what a run needs, apart from any run.
+
+use std::process::ExitCode;
+
+use ferry_lab::bundle::{self, Options, pins};
+use tokio_util::sync::CancellationToken;
+
+use super::doctor;
+use crate::cli::{BundleCommand, ImageArgs, Images, Progress};
+use crate::edge::{Exit, Problem};
+use crate::view::Screen;
+use crate::view::bars::{Bars, word};
+
+/// Builds, lists, mirrors or tidies.
+pub async fn command(command: BundleCommand) -> Result<ExitCode, Problem> {
+    let engine = doctor::engine().await?;
+    let bundle = bundle::load()?;
+    let bars = Bars::new(&Screen::open(Progress::Auto), None);
+    let cancel = CancellationToken::new();
+    let signals = crate::signals::listen(cancel.clone(), None)
+        .map_err(|e| Problem::infra("signals cannot be listened to").because(e))?;
+    match command {
+        BundleCommand::Build { components, images } => {
+            let wanted = chosen(&components, || bundle.components.keys().cloned().collect());
+            let prepared = bundle::prepare(&engine, &bundle, &names(&wanted), &images.options(), &bars, &cancel).await?;
+            println!("{} components ready", prepared.facts().len());
+        }
+        BundleCommand::List => {
+            for row in bundle::list(&engine, &bundle, &Options::default()).await? {
+                let way = row.way.map_or("-", word);
+                let cached = if row.cached.is_some() { "cached" } else { "" };
+                println!("{:34} {:10} {:20} {way:17} {cached:7} {}", row.name, row.version, row.license, row.homepage);
+            }
+        }
+        BundleCommand::Mirror { host, lock, components } => {
+            let published = || {
+                let published = bundle.components.iter().filter(|(_, c)| c.registry.is_some() && c.source.is_some());
+                published.map(|(name, _)| name.clone()).collect()
+            };
+            let wanted = chosen(&components, published);
+            let digests =
+                bundle::mirror_to(&engine, &bundle, &host, &names(&wanted), &Options::default(), &bars, &cancel).await?;
+            pins::write(&lock, &digests)
+                .map_err(|e| Problem::infra(format!("{} cannot be written", lock.display())).because(e))?;
+            println!("{} images pushed to {host}; their digests are in {}", digests.len(), lock.display());
+        }
+        BundleCommand::Gc => {
+            for garbage in bundle::gc(&engine, &bundle, &Options::default(), false).await? {
+                println!("removed {} ({} MiB)", garbage.name, garbage.bytes >> 20);
+            }
+        }
+    }
+    signals.abort();
+    Ok(Exit::Pass.into())
+}
+
+fn chosen(given: &[String], otherwise: impl FnOnce() -> Vec<String>) -> Vec<String> {
+    if given.is_empty() { otherwise() } else { given.to_vec() }
+}
+
+fn names(components: &[String]) -> Vec<&str> {
+    components.iter().map(String::as_str).collect()
+}
+
+impl ImageArgs {
+    /// As the bundle wants them.
+    pub fn options(&self) -> Options {
+        Options { images: self.images.into(), mirror: self.mirror.clone(), lock: self.lock.clone(), ..Options::default() }
+    }
+}
+
+impl From<Images> for bundle::Images {
+    fn from(images: Images) -> Self {
+        match images {
+            Images::Auto => Self::Auto,
+            Images::Registry => Self::Registry,
+            Images::Source => Self::Source,
+        }
+    }
+}
+
+impl From<Images> for ferry_lab::doctor::Images {
+    fn from(images: Images) -> Self {
+        match images {
+            Images::Auto => Self::Auto,
+            Images::Registry => Self::Registry,
+            Images::Source => Self::Source,
+        }
+    }
+}
+
+impl From<bundle::BundleError> for Problem {
+    fn from(error: bundle::BundleError) -> Self {
+        let hint = error.hint();
+        Problem::infra("the bundle could not be prepared").because(error).hint(hint)
+    }
+}

@@ -1,0 +1,25 @@
+//! `ferry`: carry a live cluster from `flux bootstrap` to Flux Operator, and prove that no request was lost.
+//!
+//! The library is what the binary and the scenario trials share; `ARCHITECTURE.md` has the map.
+
+pub mod cli;
+pub mod cluster;
+pub mod commands;
+pub mod edge;
+pub mod run;
+pub mod signals;
+pub mod steps;
+pub mod view;
+pub mod wait;
+
+use tracing_subscriber::EnvFilter;
+
+/// What every process of ferry does first: one crypto provider, and diagnostics of its own on standard error.
+///
+/// `FERRY_LOG` filters them (`ferry=debug`); by default only what went wrong is printed.
+pub fn start_process() {
+    // Both ring and aws-lc are in reach of rustls; without a choice it panics at the first connection.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let filter = EnvFilter::try_from_env("FERRY_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

@@ -1,0 +1,135 @@
+//! The fleet: the git repository that Flux syncs, as its owner works on it: a clone in the toolbox, commits, pushes.
+
+use std::path::Path;
+
+use ferry_lab::container::{Exec, File};
+use ferry_lab::toolbox::Toolbox;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use crate::cluster::{Cluster, request};
+use crate::steps::StepError;
+
+/// Where the clone is in the toolbox.
+const CLONE: &str = "/work/fleet";
+
+/// Who commits.
+const OWNER: [(&str, &str); 4] = [
+    ("GIT_AUTHOR_NAME", "Fleet owner"),
+    ("GIT_AUTHOR_EMAIL", "owner@fleet.invalid"),
+    ("GIT_COMMITTER_NAME", "Fleet owner"),
+    ("GIT_COMMITTER_EMAIL", "owner@fleet.invalid"),
+];
+
+/// The name that Flux gives to the sync it is bootstrapped with, and to the namespace it lives in.
+pub const FLUX_SYSTEM: &str = "flux-system";
+
+/// A change of one path of the fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Write a file.
+    Write(String, String),
+    /// Delete a file or folder.
+    Delete(String),
+    /// Replace a text that must be there.
+    Replace {
+        /// The file.
+        path: String,
+        /// What must be in it.
+        from: String,
+        /// What takes its place.
+        to: String,
+    },
+}
+
+/// The clone.
+#[derive(Debug)]
+pub struct Fleet<'a> {
+    toolbox: &'a Toolbox,
+}
+
+impl<'a> Fleet<'a> {
+    /// Pushes `content` as the first commit of the empty repository at `url`.
+    pub async fn start(toolbox: &'a Toolbox, url: &str, content: &Path) -> Result<Self, StepError> {
+        let fleet = Self { toolbox };
+        let mut files = vec![];
+        collect(content, content, &mut files)?;
+        fleet.toolbox.exec(["git", "init", "--quiet", "--initial-branch=main", CLONE]).succeed().await?;
+        fleet.toolbox.container().upload(&files).await?;
+        fleet.git(["remote", "add", "origin", url]).succeed().await?;
+        fleet.git(["add", "--all"]).succeed().await?;
+        fleet.git(["commit", "--quiet", "--message", "Start the fleet"]).succeed().await?;
+        fleet.git(["push", "--quiet", "--set-upstream", "origin", "main"]).succeed().await?;
+        Ok(fleet)
+    }
+
+    /// Fetches what others have pushed (`flux bootstrap` does).
+    pub async fn pull(&self) -> Result<(), StepError> {
+        self.git(["pull", "--quiet", "--rebase"]).succeed().await?;
+        Ok(())
+    }
+
+    /// Makes the changes, commits and pushes them; returns the commit.
+    pub async fn commit(&self, message: &str, changes: &[Change]) -> Result<String, StepError> {
+        self.pull().await?;
+        for change in changes {
+            match change {
+                Change::Delete(path) => {
+                    self.git(["rm", "-r", "--quiet", "--", path]).succeed().await?;
+                }
+                Change::Write(path, content) => {
+                    self.toolbox.container().upload(&[File::public(format!("{CLONE}/{path}"), content.as_bytes())]).await?;
+                }
+                Change::Replace { path, from, to } => {
+                    let file = format!("{CLONE}/{path}");
+                    let old = String::from_utf8_lossy(&self.toolbox.container().download(&file).await?).into_owned();
+                    if !old.contains(from) {
+                        let hint = format!("the fleet's {path} must contain it when the step begins");
+                        return Err(StepError::mismatch(format!("{path} does not contain {from:?}"), hint));
+                    }
+                    self.toolbox.container().upload(&[File::public(file, old.replace(from, to))]).await?;
+                }
+            }
+        }
+        self.git(["add", "--all"]).succeed().await?;
+        self.git(["commit", "--quiet", "--message", message]).succeed().await?;
+        self.git(["push", "--quiet"]).succeed().await?;
+        self.head().await
+    }
+
+    /// The last commit that was pushed.
+    pub async fn head(&self) -> Result<String, StepError> {
+        let output = self.git(["rev-parse", "origin/main"]).succeed().await?;
+        Ok(output.stdout.trim().to_string())
+    }
+
+    /// Tells Flux that there is something new, as a Receiver does when a git host calls its webhook.
+    pub async fn announce(&self, cluster: &Cluster) -> Result<(), StepError> {
+        let api = cluster.api("gitrepository", Some(FLUX_SYSTEM)).await?;
+        let now = jiff::Timestamp::now().to_string();
+        let change = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": now}}});
+        api.patch(FLUX_SYSTEM, &PatchParams::default(), &Patch::Merge(&change))
+            .await
+            .map_err(|e| request("ask Flux to look at the repository".into(), e))?;
+        Ok(())
+    }
+
+    fn git<'b>(&'b self, arguments: impl IntoIterator<Item = &'b str>) -> Exec<'b> {
+        let command = self.toolbox.exec(["git", "-C", CLONE].into_iter().chain(arguments));
+        OWNER.iter().fold(command, |command, (name, value)| command.env(name, value))
+    }
+}
+
+/// Every file below `folder`, as it is to stand in the clone.
+fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<(), StepError> {
+    for entry in fs_err::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(root, &path, files)?;
+        } else {
+            let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+            files.push(File::public(format!("{CLONE}/{below}"), fs_err::read(&path)?));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! One run of one scenario: from its file to a verdict and a clean machine.
+
+pub mod executor;
+pub mod fleet;
+pub mod probing;
+pub mod recorder;
+pub mod stage;
+mod teardown;
+mod watchdog;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use ferry_lab::bundle;
+use ferry_lab::engine::Engine;
+use ferry_lab::reaper::Reaper;
+use ferry_lab::run::RunScope;
+use ferry_probe::Clock;
+use ferry_record::codec::RecordWriter;
+use ferry_record::event::{Expectation, PhaseInfo, RunStarted};
+use ferry_record::redact::Redactor;
+use ferry_record::{EventKind, Judgement, Verdict};
+use ferry_scenario::model::{ExpectedVerdict, Phase};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Keep, RunArgs};
+use crate::cluster::Cluster;
+use crate::commands::doctor;
+use crate::commands::scenarios::Loaded;
+use crate::edge::{Exit, Problem};
+use crate::view::Screen;
+use crate::view::bars::{Bars, word};
+use executor::Executor;
+use recorder::{Dispatcher, Recorder};
+use stage::{Servers, Stage};
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its folder, with record and reports.
+    pub folder: PathBuf,
+    /// Its verdict.
+    pub judgement: Judgement,
+    /// What the tear-down could not remove.
+    pub left: Vec<String>,
+}
+
+impl Finished {
+    /// The exit code: the verdict's, except that a pass with leftovers is not clean.
+    pub fn exit(&self) -> ExitCode {
+        match self.judgement.exit_code() {
+            0 if !self.left.is_empty() => Exit::Infra.into(),
+            code => ExitCode::from(code),
+        }
+    }
+}
+
+/// Runs a scenario that parses and lints. Errors are of things that come before the record exists; everything after that
+/// is in the record and its verdict.
+pub async fn run(scenario: &Loaded, arguments: &RunArgs, ferry: &Path, screen: &Screen) -> Result<Finished, Problem> {
+    let scope = RunScope::create(&arguments.reports).map_err(|e| {
+        Problem::infra("the run's folder cannot be made").because(e).hint("name another with --reports".to_string())
+    })?;
+    let folder = scope.dir.clone();
+    let clock = Clock::start();
+    let redactor = Redactor::default();
+    let record = RecordWriter::create(&folder, redactor.clone())
+        .map_err(|e| Problem::infra("the record cannot be written").hint(e.hint().map(String::from)).because(e))?;
+    let cancel = CancellationToken::new();
+    let (recorder, dispatcher) = recorder::start(clock, redactor, record, screen.view(), cancel.clone())
+        .map_err(|e| Problem::infra("the record's thread cannot be started").because(e))?;
+    let signals = crate::signals::listen(cancel.clone(), Some(recorder.clone()))
+        .map_err(|e| Problem::infra("signals cannot be listened to").because(e))?;
+
+    recorder.emit(EventKind::RunStarted(Box::new(frame(scenario, &scope, arguments))));
+    let mut lab = Lab::default();
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        done = migrate(scenario, arguments, ferry, &scope, &recorder, &cancel, screen, &mut lab) => {
+            if let Err(problem) = done {
+                recorder.infra(&problem);
+            }
+        }
+    }
+    finish(scope, arguments.keep, recorder, dispatcher, lab, signals).await
+}
+
+/// What of the lab exists, for the tear-down.
+#[derive(Debug, Default)]
+struct Lab {
+    engine: Option<Engine>,
+    servers: Option<Servers>,
+    reaper: Option<Reaper>,
+}
+
+async fn migrate(
+    scenario: &Loaded,
+    arguments: &RunArgs,
+    ferry: &Path,
+    scope: &RunScope,
+    recorder: &Recorder,
+    cancel: &CancellationToken,
+    screen: &Screen,
+    lab: &mut Lab,
+) -> Result<(), Problem> {
+    let bundle = bundle::load()?;
+    let wanted = stage::components(&scenario.scenario, &bundle)?;
+    let ready = doctor::ready(&arguments.images, arguments.provision, &bundle, &wanted, recorder);
+    let engine = recorder.activity("doctor", ready).await?;
+    lab.engine = Some(engine.clone());
+    recorder.fact("engine", &engine.info().version);
+    recorder.activity("sweep", teardown::sweep(&engine, recorder)).await?;
+
+    let prepared = recorder
+        .activity("bundle", async {
+            let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+            let bars = Bars::new(screen, Some(recorder.clone()));
+            let options = arguments.images.options();
+            bundle::prepare(&engine, &bundle, &names, &options, &bars, cancel).await.map_err(Problem::from)
+        })
+        .await?;
+    for fact in prepared.facts() {
+        let origin = fact.digest.as_ref().or(fact.image_id.as_ref()).unwrap_or(&fact.key);
+        recorder.fact(&fact.name, &format!("{} ({}, {origin})", fact.version, word(fact.way)));
+    }
+
+    let _watchdog = watchdog::start(engine.clone(), recorder.clone(), cancel.clone());
+    lab.reaper = Some(teardown::start_reaper(ferry, scope)?);
+    let folder = scenario.folder.as_path();
+    let work = async {
+        let servers = lab.servers.insert(Servers::start(&engine, scope, prepared, recorder).await?);
+        Stage::build(servers, folder, &scenario.scenario, recorder).await
+    };
+    let stage = recorder.activity("cluster", work).await?;
+    let cluster = Cluster::connect(stage.kubeconfig()).await.map_err(|e| Problem::infra("the new cluster").because(e))?;
+    let fleet = recorder.activity("fleet", stage.start_fleet(&scenario.scenario.fleet)).await?;
+    Executor::new(&scenario.scenario, &stage, &cluster, &fleet, recorder, cancel.clone()).run().await;
+    Ok(())
+}
+
+/// Judges, removes what the run made, and writes the reports.
+async fn finish(
+    scope: RunScope,
+    keep: Keep,
+    recorder: Recorder,
+    dispatcher: Dispatcher,
+    mut lab: Lab,
+    signals: tokio::task::JoinHandle<()>,
+) -> Result<Finished, Problem> {
+    let judgement = recorder.judge().await.ok_or_else(|| Problem::infra("the record's thread ended early"))?;
+    recorder.emit(EventKind::Verdict(judgement.clone()));
+
+    let stays = match keep {
+        Keep::Never => false,
+        Keep::OnFailure => !judgement.as_expected && judgement.verdict != Verdict::Cancelled,
+        Keep::Always => true,
+    };
+    let mut left = vec![];
+    if let Some(engine) = &lab.engine {
+        if let (Some(servers), false) = (&lab.servers, judgement.as_expected) {
+            teardown::collect_logs(servers, &scope, &recorder).await;
+        }
+        if stays {
+            teardown::keep(&scope, &recorder);
+        } else {
+            left = teardown::tear_down(engine, &scope, &recorder).await;
+        }
+        // A kept cluster must outlive its run; what could not be removed is the reaper's to try again.
+        if let Some(reaper) = lab.reaper.take().filter(|_| left.is_empty()) {
+            reaper.dismiss().map_err(|e| Problem::infra("the run's reaper could not be ended").because(e))?;
+        }
+    }
+    // What these handles guard is gone, or is to stay.
+    std::mem::forget(lab.servers.take());
+    recorder.emit(EventKind::RunEnded);
+    signals.abort();
+    let closed = dispatcher.close();
+    if let Some(error) = closed.write_error {
+        let hint = error.hint().map(String::from);
+        return Err(Problem::infra(format!("the record in {} is not complete", scope.dir.display())).because(error).hint(hint));
+    }
+    ferry_record::report::write(&scope.dir, &closed.state, &judgement).map_err(|e| {
+        Problem::infra(format!("the reports in {} could not be written", scope.dir.display()))
+            .because(e)
+            .hint(format!("the record is complete: `ferry report {}` writes them again", scope.id.as_str()))
+    })?;
+    Ok(Finished { folder: scope.dir, judgement, left })
+}
+
+/// The record's first line: enough to judge the run without the scenario file.
+fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
+    let scenario = &loaded.scenario;
+    let phase = |phase: &Phase| PhaseInfo {
+        name: phase.phase.value.clone(),
+        budget: ferry_record::event::Budget {
+            failed: phase.budget.failed,
+            longest: u64::try_from(phase.budget.longest.get().as_nanos()).unwrap_or(u64::MAX),
+        },
+        steps: phase.steps.len(),
+    };
+    let expect = scenario.expect.as_ref().map(|expect| Expectation {
+        verdict: match expect.verdict.value {
+            ExpectedVerdict::Pass => Verdict::Pass,
+            ExpectedVerdict::Fail => Verdict::Fail,
+            ExpectedVerdict::Inconclusive => Verdict::Inconclusive,
+        },
+        rule: expect.rule.as_ref().map(|rule| rule.value.clone()),
+    });
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let host = [
+        ("cores", cores.to_string()),
+        ("kernel", kernel()),
+        ("images", format!("{:?}", arguments.images.images).to_lowercase()),
+    ];
+    RunStarted {
+        format: ferry_record::event::FORMAT,
+        run: scope.id.as_str().into(),
+        scenario: loaded.name.clone(),
+        summary: scenario.summary.value.clone(),
+        cell: loaded.cell.to_string(),
+        ferry: env!("CARGO_PKG_VERSION").into(),
+        wall: jiff::Timestamp::now(),
+        phases: scenario.phases.iter().map(|p| phase(p)).collect(),
+        invariants: scenario.invariants.iter().map(|i| i.value.as_str().into()).collect(),
+        expect,
+        host: host.map(|(key, value)| (key.to_string(), value)).into(),
+    }
+}
+
+fn kernel() -> String {
+    let read = |path: &str| fs_err::read_to_string(Path::new(path)).unwrap_or_default().trim().to_string();
+    read("/proc/sys/kernel/osrelease")
+}

@@ -1,0 +1,81 @@
+//! From the scenario's probes to samplers on real targets.
+
+use std::time::Duration;
+
+use ferry_probe::{Connection, HttpSpec, KindSpec, Place, ProbeSpec, Sampler, SamplerHandle};
+use ferry_scenario::probes::{Connection as Connect, From as Vantage, Http, Probe};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::steps::{Context, StepError};
+use crate::wait::{Check, polled};
+
+/// How long all targets may take to answer once, after the first phase has brought them up. A Service's endpoints reach
+/// the nodes' rules within a second or two.
+pub const TARGET_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How often a target that does not answer yet is asked again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Waits for the workloads and for each target's first answer, then starts sampling.
+pub async fn start(cx: &Context<'_>) -> Result<SamplerHandle, StepError> {
+    for workload in &cx.scenario.workloads {
+        cx.ready(&workload.kind, workload.namespace.as_deref(), &workload.name).await?;
+    }
+    let mut specs = vec![];
+    for probe in &cx.scenario.probes {
+        match &probe.value {
+            Probe::Http(http) => specs.extend(http_specs(http, cx).await?),
+        }
+    }
+    let recorder = cx.recorder.clone();
+    Sampler::start(*cx.recorder.clock(), specs, move |event| recorder.emit(event)).map_err(|e| {
+        let hint = "check the probe's `rate`, `timeout` and `path`".to_string();
+        StepError::mismatch(format!("the sampler cannot start: {e}"), hint)
+    })
+}
+
+async fn http_specs(http: &Http, cx: &Context<'_>) -> Result<Vec<ProbeSpec>, StepError> {
+    let port = cx.stage.published(http.node_port.value)?;
+    let authority = format!("127.0.0.1:{port}");
+    let (path, status) = (http.path.value.as_str(), http.status.value);
+    let first = polled(AGAIN, || ask_once(&authority, path, status));
+    cx.until(format!("first answer of probe {}", http.name.value), first).await?;
+    let place = |from: Vantage| match from {
+        Vantage::Outside => Place::Outside,
+    };
+    let connections = http.connection.iter().map(|connection| match connection.value {
+        Connect::New => Connection::New,
+        Connect::Reused => Connection::Reused,
+    });
+    let specs = connections.flat_map(|connection| {
+        let authority = authority.clone();
+        http.from.iter().map(move |from| ProbeSpec {
+            name: http.name.value.to_string(),
+            place: place(from.value),
+            connection,
+            kind: KindSpec::Http(HttpSpec { status, ..HttpSpec::new(format!("http://{authority}{path}")) }),
+            interval: http.rate.interval(),
+            timeout: http.timeout.get(),
+        })
+    });
+    Ok(specs.collect())
+}
+
+/// One request by hand: only whether the target is up, before anything is measured.
+async fn ask_once(authority: &str, path: &str, status: u16) -> Check {
+    let ask = async {
+        let mut stream = TcpStream::connect(authority).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = vec![0; 12];
+        stream.read_exact(&mut answer).await?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
+    };
+    match tokio::time::timeout(Duration::from_secs(1), ask).await {
+        Ok(Ok(line)) if line.ends_with(&format!(" {status}")) => Check::Met(line),
+        Ok(Ok(line)) => Check::NotYet(format!("{authority} answers {line:?}, not {status}")),
+        Ok(Err(error)) => Check::NotYet(format!("{authority} does not answer: {error}")),
+        Err(_) => Check::NotYet(format!("{authority} did not answer within 1s")),
+    }
+}

@@ -1,0 +1,209 @@
+//! The lab as one run uses it: network, git server, registry, toolbox and cluster, made together and removed together.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use ferry_lab::bundle::{Bundle, Prepared};
+use ferry_lab::cluster::{Cluster as LabCluster, ClusterRequest, Deadlines, Kind, Profile, Provider, ProviderName};
+use ferry_lab::engine::Engine;
+use ferry_lab::git::GitServer;
+use ferry_lab::network::Network;
+use ferry_lab::registry::Registry;
+use ferry_lab::run::RunScope;
+use ferry_lab::toolbox::Toolbox;
+use ferry_record::EventKind;
+use ferry_record::event::Level;
+use ferry_scenario::text::RelPath;
+use ferry_scenario::{Disk, Scenario, folders};
+
+use super::fleet::Fleet;
+use super::recorder::Recorder;
+use crate::edge::Problem;
+use crate::steps::StepError;
+
+/// Where Flux' images are in the lab's registry, as `flux bootstrap --registry` and FluxInstance name it.
+pub const FLUX_REGISTRY: &str = "registry.ferry:5000/fluxcd";
+
+/// The operator's image in the lab's registry, without its tag.
+pub const OPERATOR_IMAGE: &str = "registry.ferry:5000/controlplaneio-fluxcd/flux-operator";
+
+/// The demo workload's image as fleets name it; it is loaded into the nodes and never pulled.
+pub const WORKLOAD_IMAGE: &str = "ferry.local/workload:dev";
+
+/// Where the operator's release manifests are in the toolbox.
+const OPERATOR_MANIFESTS: &str = "/usr/local/share/flux-operator/install.yaml";
+
+/// The image, in every node, of the pod that proves that names resolve.
+const DNS_IMAGE: &str = "registry.ferry:5000/lab/busybox:v1";
+
+/// What a run's only cluster is called.
+pub const CLUSTER: &str = "main";
+
+/// Components of the bundle that every run needs.
+const ALWAYS: [&str; 6] =
+    ["toolbox", "gitserver", "registry-lab", "node-1.34.4-lab", "ferry-workload-image", "busybox-image"];
+
+/// The servers and tools beside the cluster.
+#[derive(Debug)]
+pub struct Servers {
+    /// What the bundle has for this run.
+    pub prepared: Prepared,
+    /// Makes the cluster.
+    pub provider: Kind,
+    git: GitServer,
+    registry: Registry,
+    toolbox: Toolbox,
+}
+
+/// The whole lab of one run, ready for its scenario.
+#[derive(Debug)]
+pub struct Stage<'a> {
+    servers: &'a Servers,
+    scenarios: &'a Path,
+    cluster: LabCluster,
+    profile: Profile,
+}
+
+/// The bundle's components that a run of the scenario needs.
+pub fn components(scenario: &Scenario, bundle: &Bundle) -> Result<Vec<String>, Problem> {
+    let mut wanted: BTreeSet<String> = ALWAYS.iter().map(ToString::to_string).collect();
+    let version = &scenario.flux.version.value;
+    let cli = format!("flux-cli-{version}");
+    if !bundle.components.contains_key(&cli) {
+        let known: Vec<_> = bundle.components.keys().filter_map(|name| name.strip_prefix("flux-cli-")).collect();
+        let place = scenario.place(scenario.flux.version.span);
+        return Err(Problem::usage(format!("{place}: Flux {version} is not in the bundle"))
+            .hint(format!("the bundle has {}", known.join(" and "))));
+    }
+    wanted.insert(cli);
+    Ok(wanted.into_iter().collect())
+}
+
+impl Servers {
+    /// Starts them, all at once, on a network of the run's own.
+    pub async fn start(
+        engine: &Engine,
+        scope: &RunScope,
+        prepared: Prepared,
+        recorder: &Recorder,
+    ) -> Result<Self, Problem> {
+        let image = |name: &str| prepared.image(name).map_err(Problem::from);
+        let (git, registry, tools) = (image("gitserver")?, image("registry-lab")?, image("toolbox")?);
+        let network = Network::create(engine, scope).await.map_err(|e| broken("the run's network", e))?;
+        let (registry, git, toolbox) = tokio::try_join!(
+            async { Registry::start(engine, scope, &network, registry).await.map_err(|e| broken("the OCI registry", e)) },
+            async { GitServer::start(engine, scope, &network, git).await.map_err(|e| broken("the git server", e)) },
+            async { Toolbox::start(engine, scope, &network, tools).await.map_err(|e| broken("the toolbox", e)) },
+        )?;
+        for secret in [&git.credentials.password, &registry.credentials.password, &registry.credentials.basic()] {
+            recorder.conceal(secret);
+        }
+        toolbox.know_servers(&git, &registry).await.map_err(|e| broken("the toolbox", e))?;
+        let provider = Kind {
+            engine: engine.clone(),
+            run: scope.clone(),
+            network,
+            toolbox_image: tools.into(),
+        };
+        Ok(Self { prepared, provider, git, registry, toolbox })
+    }
+}
+
+impl<'a> Stage<'a> {
+    /// Adds the cluster, usable, with the demo workload's image on its nodes.
+    pub async fn build(
+        servers: &'a Servers,
+        scenarios: &'a Path,
+        scenario: &Scenario,
+        recorder: &Recorder,
+    ) -> Result<Self, Problem> {
+        let profile = profile(scenarios, scenario)?;
+        let image = |name: &str| servers.prepared.image(name).map_err(Problem::from);
+        let request = ClusterRequest {
+            name: CLUSTER.into(),
+            profile: profile.clone(),
+            node_image: image("node-1.34.4-lab")?.into(),
+            dns_image: DNS_IMAGE.into(),
+            resolvable: vec![ferry_lab::git::HOST.into()],
+            node_files: vec![servers.registry.node_file()],
+            deadlines: Deadlines::default(),
+        };
+        let not_yet = |why: ferry_lab::cluster::NotUsableYet| {
+            recorder.emit(EventKind::Log { level: Level::Debug, message: format!("not yet: {}: {}", why.stage, why.reason) });
+        };
+        let cluster = servers.provider.create(&request, &not_yet).await.map_err(|e| {
+            broken("the cluster", e).hint("`--keep on-failure` leaves it to be looked at".to_string())
+        })?;
+        recorder.fact("cluster", &cluster.name);
+        let workload = image("ferry-workload-image")?;
+        tokio::try_join!(
+            async {
+                let loaded = servers.provider.load_image(&cluster, workload, WORKLOAD_IMAGE).await;
+                loaded.map_err(|e| broken("the workload's image could not be loaded into the nodes", e))
+            },
+            async {
+                let known = servers.toolbox.know_cluster(&cluster.internal_kubeconfig.0).await;
+                known.map_err(|e| broken("the toolbox", e))
+            },
+        )?;
+        Ok(Self { servers, scenarios, cluster, profile })
+    }
+
+    /// The kubeconfig for this host.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.cluster.kubeconfig
+    }
+
+    /// The git server.
+    pub fn git(&self) -> &GitServer {
+        &self.servers.git
+    }
+
+    /// The container in which flux, kubectl, helm and git run.
+    pub fn toolbox(&self) -> &Toolbox {
+        &self.servers.toolbox
+    }
+
+    /// The loopback port of this host on which a node port of the profile answers.
+    pub fn published(&self, node_port: u16) -> Result<u16, StepError> {
+        let name = self.profile.ports.iter().find_map(|(name, port)| (*port == node_port).then_some(name));
+        name.and_then(|name| self.cluster.ports.get(name)).copied().ok_or_else(|| {
+            let known: Vec<_> = self.profile.ports.values().map(u16::to_string).collect();
+            StepError::mismatch(
+                format!("the cluster's profile publishes no node port {node_port}"),
+                format!("it publishes {}", known.join(", ")),
+            )
+        })
+    }
+
+    /// Fills the empty repository with the fleet in `folder`.
+    pub async fn start_fleet(&self, folder: &RelPath) -> Result<Fleet<'_>, Problem> {
+        let start = Fleet::start(self.toolbox(), &self.git().ssh_url(), &self.scenarios.join(folder.as_str())).await;
+        start.map_err(|e| Problem::infra("the fleet could not be pushed to the git server").because(e))
+    }
+
+    /// The text of a file that a step names: beside the scenario, or in its fleet.
+    pub fn scenario_file(&self, scenario: &Scenario, file: &RelPath) -> Result<String, StepError> {
+        let files = Disk::new(self.scenarios);
+        let path = folders::locate(scenario, file, &files)
+            .ok_or_else(|| StepError::mismatch(format!("there is no file {file}"), None))?;
+        Ok(fs_err::read_to_string(files.path(&path))?)
+    }
+
+    /// The install manifests of Flux Operator, as upstream releases them.
+    pub async fn operator_manifests(&self) -> Result<String, StepError> {
+        Ok(self.toolbox().exec(["cat", OPERATOR_MANIFESTS]).succeed().await?.stdout)
+    }
+}
+
+/// The cluster profile that a scenario names.
+pub fn profile(scenarios: &Path, scenario: &Scenario) -> Result<Profile, Problem> {
+    let profiles = scenarios.join("../kind-configs");
+    Profile::load(&profiles, ProviderName::Kind, &scenario.cluster.value.to_string()).map_err(|e| {
+        Problem::usage(format!("{}: the cluster's profile", scenario.place(scenario.cluster.span))).because(e)
+    })
+}
+
+fn broken(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Problem {
+    Problem::infra(what).because(error)
+}

@@ -1,0 +1,70 @@
+//! The end of a run's lab: logs kept where they help, everything removed by label, and what could not be.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ferry_lab::cluster::Provider;
+use ferry_lab::engine::Engine;
+use ferry_lab::gc;
+use ferry_lab::reaper::{self, Reaper};
+use ferry_lab::run::RunScope;
+use ferry_record::EventKind;
+use ferry_record::event::Level;
+
+use super::recorder::Recorder;
+use super::stage::{CLUSTER, Servers};
+use crate::edge::Problem;
+
+/// How long collecting logs may take; an engine in trouble must not hold the tear-down.
+const LOGS_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Removes what dead runs left, before this one makes anything.
+pub(super) async fn sweep(engine: &Engine, recorder: &Recorder) -> Result<(), Problem> {
+    let swept = gc::sweep(engine).await.map_err(|e| Problem::infra("what earlier runs left cannot be listed").because(e))?;
+    for (run, swept) in swept {
+        note(recorder, Level::Info, format!("removed {} things that the dead run {run} had left", swept.removed.len()));
+        for (thing, why) in swept.left {
+            note(recorder, Level::Warn, format!("the dead run {run} has left {thing}: {why}"));
+        }
+    }
+    Ok(())
+}
+
+/// Starts the process that removes this run's things should this one be killed.
+pub(super) fn start_reaper(ferry: &Path, scope: &RunScope) -> Result<Reaper, Problem> {
+    reaper::spawn(ferry, scope).map_err(|e| Problem::infra("the run's reaper").because(e))
+}
+
+/// Copies journals and pod logs into the run's folder.
+pub(super) async fn collect_logs(servers: &Servers, scope: &RunScope, recorder: &Recorder) {
+    let to = scope.dir.join("logs");
+    let work = async {
+        let missing = servers.provider.export_logs(CLUSTER, &to).await;
+        if missing.is_empty() { Ok(()) } else { Err(missing.join("; ")) }
+    };
+    let bounded = async {
+        tokio::time::timeout(LOGS_DEADLINE, work).await.unwrap_or_else(|_| Err(format!("not within {LOGS_DEADLINE:?}")))
+    };
+    if recorder.activity("collect logs", bounded).await.is_ok() {
+        note(recorder, Level::Info, format!("logs of the cluster are in {}", to.display()));
+    }
+}
+
+/// Leaves everything standing and says how to use and how to remove it.
+pub(super) fn keep(scope: &RunScope, recorder: &Recorder) {
+    let id = scope.id.as_str();
+    note(recorder, Level::Info, format!("kept: KUBECONFIG={}/kubeconfig kubectl get pods -A", scope.dir.display()));
+    note(recorder, Level::Info, format!("remove it with: ferry clusters --rm {id}"));
+}
+
+/// Removes everything that carries the run's label, and returns what is left.
+pub(super) async fn tear_down(engine: &Engine, scope: &RunScope, recorder: &Recorder) -> Vec<String> {
+    match recorder.activity("tear-down", gc::teardown(engine, &scope.id)).await {
+        Ok(swept) => swept.left.into_iter().map(|(thing, why)| format!("{thing}: {why}")).collect(),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+fn note(recorder: &Recorder, level: Level, message: String) {
+    recorder.emit(EventKind::Log { level, message });
+}

@@ -1,0 +1,165 @@
+//! What each kind of step does. One file for each kind; the language's side of it is in `ferry_scenario::steps`.
+
+mod apply;
+mod assert;
+mod bootstrap;
+mod commit;
+mod delete;
+mod install_operator;
+mod patch;
+mod rollout;
+mod scale;
+mod wait;
+
+use std::time::Duration;
+
+use ferry_lab::container::{ContainerError, ExecError};
+use ferry_lab::toolbox::Toolbox;
+use ferry_probe::SamplerHandle;
+use ferry_record::EventKind;
+use ferry_scenario::Scenario;
+use ferry_scenario::steps::Step;
+use serde_json::Value;
+
+use crate::cluster::{Cluster, ClusterError};
+use crate::run::fleet::Fleet;
+use crate::run::recorder::Recorder;
+use crate::run::stage::Stage;
+use crate::wait::{self as waiting, Check, Deadline, WaitError};
+
+/// Who applies what steps apply, as server-side apply's field manager: a person with kubectl, as in the guide.
+pub const FIELD_MANAGER: &str = "kubectl";
+
+/// Everything that steps act on.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The scenario that they are part of.
+    pub scenario: &'a Scenario,
+    /// The lab's servers and tools.
+    pub stage: &'a Stage<'a>,
+    /// The cluster's API.
+    pub cluster: &'a Cluster,
+    /// The git repository that Flux syncs.
+    pub fleet: &'a Fleet<'a>,
+    /// The record.
+    pub recorder: &'a Recorder,
+    /// The sampler, once it runs.
+    pub sampler: Option<&'a SamplerHandle>,
+    /// The step's number in the record.
+    pub step: usize,
+    /// The step's own deadline.
+    pub within: Duration,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// What it waited for did not come.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+    /// The cluster refused.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A command did not succeed.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// A container could not be reached.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// A file of the scenario cannot be read.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+    /// What the step says does not fit what is there.
+    #[error("{what}")]
+    Mismatch {
+        /// What does not fit.
+        what: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+}
+
+impl StepError {
+    /// Something in the scenario that does not fit the run.
+    pub fn mismatch(what: impl Into<String>, hint: impl Into<Option<String>>) -> Self {
+        Self::Mismatch { what: what.into(), hint: hint.into() }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Wait(WaitError::TimedOut { .. }) => {
+                Some("if it was on its way, give it longer with `within:`; `ferry run --keep on-failure` keeps the cluster to look at".into())
+            }
+            Self::Mismatch { hint, .. } => hint.clone(),
+            _ => None,
+        }
+    }
+}
+
+/// Carries out one step.
+pub async fn execute(step: &Step, cx: &Context<'_>) -> Result<(), StepError> {
+    match step {
+        Step::Bootstrap(step) => bootstrap::execute(step, cx).await,
+        Step::InstallOperator(step) => install_operator::execute(step, cx).await,
+        Step::Apply(step) => apply::execute(step, cx).await,
+        Step::Delete(step) => delete::execute(step, cx).await,
+        Step::Patch(step) => patch::execute(step, cx).await,
+        Step::Scale(step) => scale::execute(step, cx).await,
+        Step::Rollout(step) => rollout::execute(step, cx).await,
+        Step::Commit(step) => commit::execute(step, cx).await,
+        Step::Wait(step) => wait::execute(step, cx).await,
+        Step::Assert(step) => assert::execute(step, cx).await,
+        Step::Sleep(step) => {
+            tokio::time::sleep(step.r#for.get()).await;
+            Ok(())
+        }
+        Step::StallSampler(step) => match cx.sampler {
+            Some(sampler) => {
+                sampler.stall(step.r#for.get());
+                tokio::time::sleep(step.r#for.get()).await;
+                Ok(())
+            }
+            None => Err(StepError::mismatch(
+                "no sampler runs yet",
+                "probing starts after the first phase: put the step into a later one".to_string(),
+            )),
+        },
+    }
+}
+
+impl Context<'_> {
+    /// The toolbox.
+    pub fn toolbox(&self) -> &Toolbox {
+        self.stage.toolbox()
+    }
+
+    /// Notes a line that a tool printed.
+    pub fn said(&self, line: &str) {
+        let message = self.recorder.redact(line.trim_end());
+        if !message.is_empty() {
+            self.recorder.emit(EventKind::Log { level: ferry_record::event::Level::Debug, message });
+        }
+    }
+
+    /// Waits with the step's deadline, and tells the record why not yet.
+    pub async fn until(
+        &self,
+        what: impl Into<String>,
+        checks: impl futures::Stream<Item = Check>,
+    ) -> Result<String, StepError> {
+        let deadline = Deadline { what: what.into(), within: self.within };
+        let note = |reason: &str| {
+            let reason = self.recorder.redact(reason);
+            self.recorder.emit(EventKind::NotYet { step: self.step, reason });
+        };
+        Ok(waiting::until(deadline, checks, note).await?)
+    }
+
+    /// Waits until an object is ready.
+    pub async fn ready(&self, kind: &str, namespace: Option<&str>, name: &str) -> Result<String, StepError> {
+        let what = format!("{kind} {} ready", crate::cluster::qualified(namespace, name));
+        let ready = |object: Option<&Value>| crate::cluster::ready::readiness(object);
+        self.until(what, crate::cluster::watch::object(self.cluster, kind, namespace, name, ready)).await
+    }
+}

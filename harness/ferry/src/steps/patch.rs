@@ -1,0 +1,23 @@
+//! `patch`: a merge patch, as `kubectl patch --type merge` sends it.
+
+use ferry_scenario::steps::Patch;
+use ferry_scenario::text::ObjectRef;
+use kube::api::{Patch as Body, PatchParams};
+use serde_json::Value;
+
+use super::{Context, FIELD_MANAGER, StepError};
+use crate::cluster::request;
+
+pub(super) async fn execute(patch: &Patch, cx: &Context<'_>) -> Result<(), StepError> {
+    merge(&patch.object, &Value::Object(patch.merge.value.clone()), cx).await
+}
+
+/// Merges a change into an object.
+pub(super) async fn merge(object: &ObjectRef, change: &Value, cx: &Context<'_>) -> Result<(), StepError> {
+    let api = cx.cluster.api(&object.kind, object.namespace.as_deref()).await?;
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+    api.patch(&object.name, &params, &Body::Merge(change))
+        .await
+        .map_err(|e| request(format!("patch {object}"), e))?;
+    Ok(())
+}

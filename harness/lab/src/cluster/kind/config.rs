@@ -1,0 +1,119 @@
+//! What the kind command is told: a profile, the host's ports, and what this engine needs beyond the usual.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::cluster::Profile;
+use crate::engine::Quirks;
+
+/// Ports of the host's loopback address.
+///
+/// Chosen here and not by the engine, which would choose others when a node starts again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPorts {
+    /// Of the API server.
+    pub api: u16,
+    /// Of the profile's node ports, by name.
+    pub nodes: BTreeMap<String, u16>,
+}
+
+impl HostPorts {
+    /// Free ports for everything that `profile` publishes.
+    pub fn choose(profile: &Profile) -> std::io::Result<Self> {
+        // All are held until all are chosen: else the same one could be found free twice.
+        let hold = || std::net::TcpListener::bind(("127.0.0.1", 0));
+        let api = hold()?;
+        let nodes: BTreeMap<_, _> =
+            profile.ports.keys().map(|name| Ok((name.clone(), hold()?))).collect::<std::io::Result<_>>()?;
+        let port = |held: &std::net::TcpListener| held.local_addr().map(|address| address.port());
+        Ok(Self {
+            api: port(&api)?,
+            nodes: nodes.iter().map(|(name, held)| Ok((name.clone(), port(held)?))).collect::<std::io::Result<_>>()?,
+        })
+    }
+}
+
+/// The document for `kind create cluster --config`.
+pub fn render(profile: &Profile, ports: &HostPorts, quirks: Quirks) -> Result<String, serde_yaml::Error> {
+    let patches = profile.kubeadm.iter().cloned().chain(kubelet_patch(quirks));
+    let patches = patches.map(|patch| serde_yaml::to_string(&patch)).collect::<Result<Vec<_>, _>>()?;
+    let mappings: Vec<_> = profile
+        .ports
+        .iter()
+        .map(|(name, port)| json!({"containerPort": port, "hostPort": ports.nodes.get(name), "listenAddress": "127.0.0.1"}))
+        .collect();
+    let mut nodes = vec![json!({"role": "control-plane", "extraPortMappings": mappings})];
+    nodes.extend((0..profile.workers).map(|_| json!({"role": "worker"})));
+    serde_yaml::to_string(&json!({
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "networking": {
+            "apiServerAddress": "127.0.0.1",
+            "apiServerPort": ports.api,
+            "disableDefaultCNI": !profile.pod_network,
+        },
+        "kubeadmConfigPatches": patches,
+        "nodes": nodes,
+    }))
+}
+
+/// What kubelet needs on an unusual machine. Its cgroup driver is not among it: that must be the node image's.
+fn kubelet_patch(quirks: Quirks) -> Option<Value> {
+    let mut patch = serde_json::Map::new();
+    if quirks.cgroup_v1 {
+        patch.insert("failCgroupV1".into(), json!(false));
+    }
+    if quirks.no_sys_resource {
+        patch.insert("featureGates".into(), json!({"KubeletInUserNamespace": true}));
+    }
+    if patch.is_empty() {
+        return None;
+    }
+    patch.insert("kind".into(), json!("KubeletConfiguration"));
+    Some(Value::Object(patch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::ProviderName;
+
+    fn profile(workers: u8) -> Profile {
+        Profile {
+            summary: "for a test".into(),
+            provider: ProviderName::Kind,
+            workers,
+            ports: [("web".into(), 30080)].into(),
+            pod_network: true,
+            kubeadm: vec![json!({"kind": "ClusterConfiguration", "etcd": {"local": {"extraArgs": {"unsafe-no-fsync": "true"}}}})],
+        }
+    }
+
+    fn ports() -> HostPorts {
+        HostPorts { api: 40000, nodes: [("web".into(), 40001)].into() }
+    }
+
+    #[test]
+    fn an_unusual_machine_gets_what_it_needs() {
+        let quirks = Quirks { cgroup_v1: true, cgroupfs: true, no_sys_resource: true };
+        insta::assert_snapshot!(render(&profile(0), &ports(), quirks).unwrap());
+    }
+
+    #[test]
+    fn a_usual_machine_gets_nothing_special() {
+        insta::assert_snapshot!(render(&profile(2), &ports(), Quirks::default()).unwrap());
+    }
+
+    #[test]
+    fn chosen_ports_are_free_and_differ() {
+        let mut profile = profile(0);
+        profile.ports.insert("metrics".into(), 30081);
+        let ports = HostPorts::choose(&profile).unwrap();
+        let all: std::collections::BTreeSet<_> = ports.nodes.values().copied().chain([ports.api]).collect();
+        assert_eq!(all.len(), 3);
+        for port in all {
+            std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+        }
+    }
+}

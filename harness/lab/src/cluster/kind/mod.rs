@@ -1,0 +1,232 @@
+//! Kubernetes in Docker, by the kind command.
+//!
+//! kind speaks to the engine through the docker command. Both run in a short-lived container of the toolbox image with the
+//! engine's own socket mounted, so that the host needs neither, and a remote engine works as a local one does.
+
+mod config;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use async_trait::async_trait;
+use bollard::query_parameters::ListContainersOptionsBuilder;
+use config::HostPorts;
+
+use super::usable::Usable;
+use super::{
+    Cluster, ClusterError, ClusterRequest, DELETE_DEADLINE, Node, NotUsableYet, Provider, ProviderName, Secret, images,
+    kubeconfig, logs,
+};
+use crate::container::{Container, ContainerRef, ContainerSpec, File};
+use crate::engine::Engine;
+use crate::network::Network;
+use crate::run::RunScope;
+
+/// kind's own labels on nodes.
+const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
+const ROLE_LABEL: &str = "io.x-k8s.kind.role";
+
+/// Makes clusters by the kind command.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    /// Where the nodes run.
+    pub engine: Engine,
+    /// Whom the clusters belong to.
+    pub run: RunScope,
+    /// The network that nodes join.
+    pub network: Network,
+    /// An image with the kind and docker commands.
+    pub toolbox_image: String,
+}
+
+/// Where things are in the container that runs kind.
+mod inside {
+    pub const CONFIG: &str = "/etc/ferry/kind.yaml";
+    pub const LABELS: &str = "/etc/ferry/labels";
+    pub const DOCKER: &str = "/etc/ferry/bin/docker";
+    pub const PATH: &str = "/etc/ferry/bin:/usr/local/bin:/usr/bin:/bin";
+    pub const KUBECONFIG: &str = "/etc/ferry/kubeconfig";
+    pub const SOCKET: &str = "/var/run/docker.sock";
+}
+
+/// kind cannot label its nodes. This stands before the docker command in the search path and does it.
+const LABELLING_DOCKER: &str = r#"#!/bin/sh
+PATH=${PATH#*:}
+if [ "$1" = run ]; then shift; exec docker run --label-file /etc/ferry/labels "$@"; fi
+exec docker "$@"
+"#;
+
+impl Kind {
+    fn cluster_name(&self, name: &str) -> String {
+        format!("{}-{name}", self.run.prefix())
+    }
+
+    /// Runs `kind create cluster` to its end, its output going to `log`, and returns the kubeconfig that it wrote.
+    async fn run_kind(&self, request: &ClusterRequest, config: &str, log: &Path) -> Result<String, ClusterError> {
+        let cluster = self.cluster_name(&request.name);
+        let labels = self.run.labels("node");
+        let labels: String = labels.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+        let arguments = [
+            "create", "cluster", "--name", &cluster, "--image", &request.node_image, "--config", inside::CONFIG, "--kubeconfig",
+            inside::KUBECONFIG, "--retain", "--wait", "0s",
+        ];
+        let container = Container::start(
+            &self.engine,
+            &self.run,
+            ContainerSpec {
+                role: format!("kind-{}", request.name),
+                image: self.toolbox_image.clone(),
+                // All it speaks to is the socket.
+                network: "none".into(),
+                env: [
+                    ("PATH".into(), inside::PATH.into()),
+                    ("KIND_EXPERIMENTAL_DOCKER_NETWORK".into(), self.network.name.clone()),
+                    ("DOCKER_HOST".into(), format!("unix://{}", inside::SOCKET)),
+                ]
+                .into(),
+                entrypoint: Some("kind".into()),
+                command: arguments.map(str::to_owned).into(),
+                files: vec![
+                    File::public(inside::CONFIG, config),
+                    File::public(inside::LABELS, labels),
+                    File::program(inside::DOCKER, LABELLING_DOCKER),
+                ],
+                binds: vec![(self.socket(), inside::SOCKET.into())],
+                ..Default::default()
+            },
+        )
+        .await?;
+        let deadline = request.deadlines.create;
+        let ended = tokio::time::timeout(deadline, async {
+            container.at().log_to(log).await?;
+            Ok::<_, ClusterError>(container.at().exit_code().await?)
+        });
+        let ended = ended.await;
+        let said = container.at().last_lines(15).await.unwrap_or_default();
+        let log = log.to_owned();
+        let result = match ended {
+            Ok(Ok(0)) => Ok(String::from_utf8_lossy(&container.at().download(inside::KUBECONFIG).await?).into_owned()),
+            Ok(Ok(exit_code)) => Err(ClusterError::Create { tool: "kind", cluster, exit_code, log, said }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(ClusterError::CreateDeadline { tool: "kind", cluster, deadline, log, said }),
+        };
+        container.remove().await?;
+        result
+    }
+
+    /// The engine's socket, as a path on the engine's own machine.
+    fn socket(&self) -> String {
+        let here = self.engine.endpoint.strip_prefix("unix://").filter(|_| self.engine.info().local);
+        here.unwrap_or(inside::SOCKET).to_owned()
+    }
+
+    async fn nodes(&self, cluster: &str) -> Result<Vec<Node>, ClusterError> {
+        let filters = HashMap::from([("label", vec![format!("{CLUSTER_LABEL}={cluster}")])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let containers = self
+            .engine
+            .docker
+            .list_containers(Some(options))
+            .await
+            .map_err(|source| ClusterError::List { cluster: cluster.into(), source })?;
+        let mut nodes: Vec<_> = containers
+            .into_iter()
+            .filter_map(|container| {
+                let name = container.names?.into_iter().next()?.trim_start_matches('/').to_owned();
+                let role = container.labels?.remove(ROLE_LABEL).unwrap_or_default();
+                Some(Node { container: ContainerRef::new(&self.engine, name.as_str()), name, role })
+            })
+            .collect();
+        // By role: `control-plane` comes before `worker`.
+        nodes.sort_by(|one, other| (&one.role, &one.name).cmp(&(&other.role, &other.name)));
+        Ok(nodes)
+    }
+}
+
+#[async_trait]
+impl Provider for Kind {
+    fn name(&self) -> ProviderName {
+        ProviderName::Kind
+    }
+
+    async fn create(
+        &self,
+        request: &ClusterRequest,
+        not_yet: &(dyn Fn(NotUsableYet) + Send + Sync),
+    ) -> Result<Cluster, ClusterError> {
+        let name = self.cluster_name(&request.name);
+        let ports = HostPorts::choose(&request.profile)?;
+        let config = config::render(&request.profile, &ports, self.engine.quirks()).map_err(kubeconfig::KubeconfigError::from)?;
+        self.run.write_private(&format!("kind-{}.yaml", request.name), &config)?;
+        let log = self.run.dir.join(format!("kind-{}.log", request.name));
+        let external = self.run_kind(request, &config, &log).await?;
+
+        let kubeconfig = self.run.write_private(&format!("kubeconfig-{}", request.name), &external)?;
+        let nodes = self.nodes(&name).await?;
+        for node in &nodes {
+            node.container.upload(&request.node_files).await?;
+        }
+        let internal = kubeconfig::with_server(&external, &format!("https://{name}-control-plane:6443"))?;
+        let cluster =
+            Cluster { name, kubeconfig, internal_kubeconfig: Secret(internal), nodes, ports: ports.nodes };
+        let usable = Usable {
+            client: cluster.client().await?,
+            nodes: cluster.nodes.len(),
+            dns_image: &request.dns_image,
+            resolvable: &request.resolvable,
+            deadlines: request.deadlines,
+            not_yet,
+        };
+        match usable.wait().await {
+            Ok(()) => Ok(cluster),
+            Err(source) => Err(ClusterError::NotUsable { cluster: cluster.name, source }),
+        }
+    }
+
+    async fn load_image(&self, cluster: &Cluster, image: &str, name: &str) -> Result<(), ClusterError> {
+        let loads = cluster.nodes.iter().map(|node| images::load(&self.engine, node, image, name));
+        futures::future::try_join_all(loads).await?;
+        Ok(())
+    }
+
+    async fn pause_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
+        Ok(cluster.node(node)?.container.pause().await?)
+    }
+
+    async fn resume_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
+        Ok(cluster.node(node)?.container.unpause().await?)
+    }
+
+    async fn kill_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
+        Ok(cluster.node(node)?.container.kill().await?)
+    }
+
+    async fn start_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
+        Ok(cluster.node(node)?.container.start().await?)
+    }
+
+    async fn export_logs(&self, name: &str, to: &Path) -> Vec<String> {
+        match self.nodes(&self.cluster_name(name)).await {
+            Ok(nodes) => {
+                let exports = nodes.iter().map(|node| logs::export(&self.engine, node, to));
+                futures::future::join_all(exports).await.concat()
+            }
+            Err(error) => vec![error.to_string()],
+        }
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), ClusterError> {
+        let cluster = self.cluster_name(name);
+        let delete = async {
+            let nodes = self.nodes(&cluster).await?;
+            let removals = nodes.iter().map(|node| node.container.remove());
+            futures::future::try_join_all(removals).await?;
+            Ok::<_, ClusterError>(())
+        };
+        if let Ok(result) = tokio::time::timeout(DELETE_DEADLINE, delete).await {
+            return result;
+        }
+        let left = self.nodes(&cluster).await?.into_iter().map(|node| node.name).collect();
+        Err(ClusterError::Leaked { cluster, left })
+    }
+}

@@ -1,0 +1,257 @@
+//! Clusters: what a run asks of one, whoever provides it.
+
+mod images;
+mod kind;
+mod kubeconfig;
+mod logs;
+mod profile;
+mod usable;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use images::ImageError;
+pub use kind::Kind;
+pub use kubeconfig::KubeconfigError;
+pub use profile::{Profile, ProfileError, ProviderName};
+pub use usable::{Deadlines, NotUsable, NotUsableYet, Stage};
+
+use crate::container::{ContainerError, ContainerRef, ExecError, File, LogError};
+use crate::run::RunError;
+
+/// How long the deletion of a cluster may take: 60 s, where 2 s is usual. An engine can hang for hours at it (kind#2381).
+pub const DELETE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Why a cluster could not be made, used or deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// A container of it could not be started or asked.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// A command in a node failed.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// The tool that makes the cluster failed.
+    #[error("{tool} could not create the cluster {cluster}: it ended with {exit_code}; the end of {}:\n{said}", .log.display())]
+    Create {
+        /// The tool.
+        tool: &'static str,
+        /// The cluster.
+        cluster: String,
+        /// The tool's exit code.
+        exit_code: i64,
+        /// Where all it said is.
+        log: PathBuf,
+        /// The last lines of that.
+        said: String,
+    },
+    /// The tool that makes the cluster did not end.
+    #[error("{tool} did not create the cluster {cluster} within {deadline:?}; the end of {}:\n{said}", .log.display())]
+    CreateDeadline {
+        /// The tool.
+        tool: &'static str,
+        /// The cluster.
+        cluster: String,
+        /// What it had.
+        deadline: Duration,
+        /// Where all it said is.
+        log: PathBuf,
+        /// The last lines of that.
+        said: String,
+    },
+    /// The cluster was made, but cannot be used.
+    #[error("the cluster {cluster} is not usable: {source}")]
+    NotUsable {
+        /// The cluster.
+        cluster: String,
+        /// Why not.
+        source: NotUsable,
+    },
+    /// Its kubeconfig is not one.
+    #[error(transparent)]
+    Kubeconfig(#[from] KubeconfigError),
+    /// An image could not be loaded.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The run's folder could not be written.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Something else could not be read or written on this host.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// Output could not be kept.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The API client could not be made.
+    #[error("cannot make a client for the cluster {cluster}: {source}")]
+    Client {
+        /// The cluster.
+        cluster: String,
+        /// What came back.
+        source: kube::Error,
+    },
+    /// There is no such node.
+    #[error("the cluster {cluster} has no node {node}; it has {}", .nodes.join(", "))]
+    NoNode {
+        /// The cluster.
+        cluster: String,
+        /// What was asked for.
+        node: String,
+        /// What there is.
+        nodes: Vec<String>,
+    },
+    /// The engine's list of nodes could not be had.
+    #[error("cannot list the nodes of the cluster {cluster}: {source}")]
+    List {
+        /// The cluster.
+        cluster: String,
+        /// What came back.
+        source: bollard::errors::Error,
+    },
+    /// Deletion left something behind.
+    #[error("after {DELETE_DEADLINE:?} of deleting the cluster {cluster}, this was left: {}", .left.join(", "))]
+    Leaked {
+        /// The cluster.
+        cluster: String,
+        /// Names of what is left.
+        left: Vec<String>,
+    },
+}
+
+/// What a run asks for.
+#[derive(Debug, Clone)]
+pub struct ClusterRequest {
+    /// Tells clusters of one run apart; letters and digits.
+    pub name: String,
+    /// Its shape.
+    pub profile: Profile,
+    /// The image of its nodes.
+    pub node_image: String,
+    /// An image that is on the nodes and has `sh` and `nslookup`: the pod that proves DNS runs it.
+    pub dns_image: String,
+    /// Names that must resolve from a pod, besides `kubernetes.default`.
+    pub resolvable: Vec<String>,
+    /// Files that each node gets before the cluster counts as usable.
+    pub node_files: Vec<File>,
+    /// How long each stage may take.
+    pub deadlines: Deadlines,
+}
+
+/// A running cluster.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Its name on the engine, `ferry-RUN-NAME`.
+    pub name: String,
+    /// A kubeconfig for this host, in the run's folder, mode 0600.
+    pub kubeconfig: PathBuf,
+    /// The content of a kubeconfig for containers on the run's network, such as the toolbox. Secret.
+    pub internal_kubeconfig: Secret,
+    /// Its nodes, control plane first.
+    pub nodes: Vec<Node>,
+    /// Where the profile's node ports answer on this host's loopback address, by the profile's names for them.
+    pub ports: BTreeMap<String, u16>,
+}
+
+/// A text that `Debug` does not show.
+#[derive(Clone)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A node, which is a container.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its name, the same in the cluster and on the engine.
+    pub name: String,
+    /// `control-plane` or `worker`.
+    pub role: String,
+    /// Its container.
+    pub container: ContainerRef,
+}
+
+impl Cluster {
+    /// A client for its API, with the credentials of its own kubeconfig.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be read.
+    pub async fn client(&self) -> Result<kube::Client, ClusterError> {
+        kubeconfig::client(&self.kubeconfig, &self.name).await
+    }
+
+    /// The node called `name`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn node(&self, name: &str) -> Result<&Node, ClusterError> {
+        self.nodes.iter().find(|node| node.name == name).ok_or_else(|| ClusterError::NoNode {
+            cluster: self.name.clone(),
+            node: name.into(),
+            nodes: self.nodes.iter().map(|node| node.name.clone()).collect(),
+        })
+    }
+}
+
+/// Makes clusters and does to them what their own API cannot.
+#[async_trait]
+pub trait Provider: std::fmt::Debug + Send + Sync {
+    /// Its name in profiles and scenarios.
+    fn name(&self) -> ProviderName;
+
+    /// Makes a cluster and waits until it is usable: API ready, nodes ready, names resolve from a pod. `not_yet` hears why it
+    /// is not there yet. Whatever was made of a cluster that failed is left for its logs.
+    ///
+    /// # Errors
+    /// When it cannot be made or is not usable in time.
+    async fn create(
+        &self,
+        request: &ClusterRequest,
+        not_yet: &(dyn Fn(NotUsableYet) + Send + Sync),
+    ) -> Result<Cluster, ClusterError>;
+
+    /// Puts the engine's `image` on every node, known to pods as `name`.
+    ///
+    /// # Errors
+    /// When the engine or a node refuses.
+    async fn load_image(&self, cluster: &Cluster, image: &str, name: &str) -> Result<(), ClusterError>;
+
+    /// Freezes a node.
+    ///
+    /// # Errors
+    /// When there is no such node, or the engine refuses.
+    async fn pause_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError>;
+
+    /// Thaws it.
+    ///
+    /// # Errors
+    /// When there is no such node, or the engine refuses.
+    async fn resume_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError>;
+
+    /// Cuts a node's power.
+    ///
+    /// # Errors
+    /// When there is no such node, or the engine refuses.
+    async fn kill_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError>;
+
+    /// Boots it again.
+    ///
+    /// # Errors
+    /// When there is no such node, or the engine refuses.
+    async fn start_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError>;
+
+    /// Writes journals and pod logs of every node of the cluster called `name` under `to`, as far as they can be had, and
+    /// returns what could not.
+    async fn export_logs(&self, name: &str, to: &std::path::Path) -> Vec<String>;
+
+    /// Deletes the cluster called `name`, made or half made.
+    ///
+    /// # Errors
+    /// When something of it is left after [`DELETE_DEADLINE`].
+    async fn delete(&self, name: &str) -> Result<(), ClusterError>;
+}

@@ -1,0 +1,307 @@
+//! When a new cluster may be used: its API answers, its nodes are ready, and names resolve from a pod.
+
+use std::fmt;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ContainerState, Node, Pod};
+use kube::api::{Api, DeleteParams, ListParams, LogParams, PostParams};
+
+use crate::wait::{Look, Wait, Waited};
+
+/// How long a cluster may take to become usable, stage by stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From the request to the provider's word that it is made: 180 s, where 12 s is usual for one node.
+    pub create: Duration,
+    /// From there to an API server that says `ok`: 60 s, where it is at once.
+    pub api: Duration,
+    /// From there to every node ready: 120 s, where 2 s is usual.
+    pub nodes: Duration,
+    /// From there to names that resolve from a pod: 120 s, where 2 s is usual.
+    pub dns: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { create: seconds(180), api: seconds(60), nodes: seconds(120), dns: seconds(120) }
+    }
+}
+
+/// A step on the way to a usable cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The API server is ready.
+    Api,
+    /// All nodes are ready.
+    Nodes,
+    /// Names resolve from a pod.
+    Dns,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Api => "the API server is ready",
+            Self::Nodes => "all nodes are ready",
+            Self::Dns => "names resolve from a pod",
+        })
+    }
+}
+
+/// Why a cluster is not usable yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotUsableYet {
+    /// What is awaited.
+    pub stage: Stage,
+    /// What is missing.
+    pub reason: String,
+}
+
+/// Why a cluster did not become usable.
+#[derive(Debug, thiserror::Error)]
+pub enum NotUsable {
+    /// A stage took too long.
+    #[error("after {deadline:?} of waiting until {stage}: {missing}")]
+    Deadline {
+        /// The stage.
+        stage: Stage,
+        /// What it had.
+        deadline: Duration,
+        /// What was missing at the end.
+        missing: String,
+    },
+    /// A stage cannot be reached.
+    #[error("it will never be that {stage}: {reason}")]
+    Never {
+        /// The stage.
+        stage: Stage,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A look per this time: a node turns ready within a second or two, and a look costs a millisecond.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+pub(super) struct Usable<'a> {
+    pub client: kube::Client,
+    pub nodes: usize,
+    pub dns_image: &'a str,
+    pub resolvable: &'a [String],
+    pub deadlines: Deadlines,
+    pub not_yet: &'a (dyn Fn(NotUsableYet) + Send + Sync),
+}
+
+impl Usable<'_> {
+    /// Waits through all stages.
+    pub async fn wait(self) -> Result<(), NotUsable> {
+        self.stage(Stage::Api, self.deadlines.api, || self.api()).await?;
+        // The pod is asked for at once: its image and its network start while the nodes become ready.
+        self.stage(Stage::Dns, self.deadlines.api, || self.ask_for_pod()).await?;
+        self.stage(Stage::Nodes, self.deadlines.nodes, || self.nodes()).await?;
+        self.stage(Stage::Dns, self.deadlines.dns, || self.dns()).await
+    }
+
+    async fn stage<F>(&self, stage: Stage, deadline: Duration, look: impl FnMut() -> F) -> Result<(), NotUsable>
+    where
+        F: Future<Output = Look<(), String>>,
+    {
+        let tell = |reason: &str| (self.not_yet)(NotUsableYet { stage, reason: reason.into() });
+        Wait { deadline, interval: INTERVAL }.until(look, tell).await.map_err(|waited| match waited {
+            Waited::TimedOut(missing) => NotUsable::Deadline { stage, deadline, missing },
+            Waited::Never(reason) => NotUsable::Never { stage, reason },
+        })
+    }
+
+    async fn api(&self) -> Look<(), String> {
+        let Ok(request) = http_get("/readyz") else { return Look::Never("no request can be made".into()) };
+        match self.client.request_text(request).await {
+            Ok(answer) if answer == "ok" => Look::Ready(()),
+            Ok(answer) => Look::NotYet(answer),
+            Err(error) => Look::NotYet(error.to_string()),
+        }
+    }
+
+    async fn nodes(&self) -> Look<(), String> {
+        match Api::<Node>::all(self.client.clone()).list(&ListParams::default()).await {
+            Ok(nodes) => unready(&nodes.items, self.nodes).map_or(Look::Ready(()), Look::NotYet),
+            Err(error) => Look::NotYet(error.to_string()),
+        }
+    }
+
+    fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), "default")
+    }
+
+    async fn ask_for_pod(&self) -> Look<(), String> {
+        let pod = match serde_json::from_value(dns_pod(self.dns_image, self.resolvable)) {
+            Ok(pod) => pod,
+            Err(error) => return Look::Never(error.to_string()),
+        };
+        match self.pods().create(&PostParams::default(), &pod).await {
+            Ok(_) => Look::Ready(()),
+            // 409: an answer to an earlier look was lost on its way.
+            Err(kube::Error::Api(status)) if status.code == 409 => Look::Ready(()),
+            // The service account that every pod needs appears a moment after its namespace.
+            Err(error) => Look::NotYet(error.to_string()),
+        }
+    }
+
+    async fn dns(&self) -> Look<(), String> {
+        let pod = match self.pods().get(POD).await {
+            Ok(pod) => pod,
+            Err(error) => return Look::NotYet(error.to_string()),
+        };
+        match progress(&pod) {
+            Progress::Done => {
+                // Whoever looks at the cluster next should find it empty. A failure here costs only that.
+                self.pods().delete(POD, &DeleteParams::default().grace_period(0)).await.ok();
+                Look::Ready(())
+            }
+            Progress::Running => {
+                let last = LogParams { tail_lines: Some(1), ..Default::default() };
+                let said = self.pods().logs(POD, &last).await.unwrap_or_default();
+                Look::NotYet(if said.is_empty() { "the pod has just started".into() } else { said.trim().into() })
+            }
+            Progress::Waiting(reason) => Look::NotYet(reason),
+            Progress::Failed(reason) => Look::Never(reason),
+        }
+    }
+}
+
+fn http_get(path: &str) -> Result<http::Request<Vec<u8>>, http::Error> {
+    http::Request::get(path).body(Vec::new())
+}
+
+/// What keeps the nodes from being ready, if anything does.
+fn unready(nodes: &[Node], expected: usize) -> Option<String> {
+    if nodes.len() < expected {
+        return Some(format!("{} of {expected} nodes have registered", nodes.len()));
+    }
+    nodes.iter().find_map(|node| {
+        let name = node.metadata.name.as_deref().unwrap_or_default();
+        let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+        match conditions.into_iter().flatten().find(|condition| condition.type_ == "Ready") {
+            Some(ready) if ready.status == "True" => None,
+            Some(ready) => Some(format!("{name}: {}", ready.message.as_deref().unwrap_or("not ready"))),
+            None => Some(format!("{name} has not reported yet")),
+        }
+    })
+}
+
+const POD: &str = "ferry-dns-check";
+
+/// A pod that ends well once every name resolves, and says which does not yet.
+fn dns_pod(image: &str, resolvable: &[String]) -> serde_json::Value {
+    let names = resolvable.iter().map(String::as_str);
+    let names: Vec<_> = std::iter::once("kubernetes.default.svc.cluster.local").chain(names).collect();
+    const SCRIPT: &str = r#"for name; do
+  until timeout 1 nslookup -type=a "$name." >/tmp/answer 2>&1; do
+    echo "$name does not resolve: $(grep -v '^$' /tmp/answer | tail -n 1)"; sleep 0.1
+  done
+done"#;
+    let command: Vec<_> = ["sh", "-c", SCRIPT, "dns-check"].into_iter().chain(names).collect();
+    serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": POD},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "terminationGracePeriodSeconds": 0,
+            // Scheduled before the node is ready, so that it starts as soon as it is.
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [{"name": "dns-check", "image": image, "imagePullPolicy": "IfNotPresent", "command": command}],
+        },
+    })
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    Waiting(String),
+    Running,
+    Done,
+    Failed(String),
+}
+
+fn progress(pod: &Pod) -> Progress {
+    let Some(status) = &pod.status else { return Progress::Waiting("the pod has no status".into()) };
+    let state = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .find_map(|container| container.state.as_ref())
+        .map(describe)
+        .unwrap_or_else(|| "not yet on a node".into());
+    match status.phase.as_deref() {
+        Some("Succeeded") => Progress::Done,
+        Some("Running") => Progress::Running,
+        Some("Failed") => Progress::Failed(format!("the pod failed: {state}")),
+        _ => Progress::Waiting(format!("the pod is pending: {state}")),
+    }
+}
+
+fn describe(state: &ContainerState) -> String {
+    let text = |reason: &Option<String>, message: &Option<String>| {
+        [reason, message].into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(": ")
+    };
+    match state {
+        ContainerState { terminated: Some(ended), .. } => {
+            format!("ended with {}: {}", ended.exit_code, text(&ended.reason, &ended.message))
+        }
+        ContainerState { waiting: Some(waiting), .. } => text(&waiting.reason, &waiting.message),
+        _ => "running".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    fn node(name: &str, ready: Option<(&str, &str)>) -> Node {
+        let conditions: Vec<_> = ready
+            .into_iter()
+            .map(|(status, message)| json!({"type": "Ready", "status": status, "message": message}))
+            .collect();
+        serde_json::from_value(json!({"metadata": {"name": name}, "status": {"conditions": conditions}})).unwrap()
+    }
+
+    #[rstest]
+    #[case::ready(vec![node("a", Some(("True", "")))], 1, None)]
+    #[case::too_few(vec![node("a", Some(("True", "")))], 3, Some("1 of 3 nodes have registered"))]
+    #[case::no_network(vec![node("a", Some(("False", "cni plugin not initialized")))], 1, Some("a: cni plugin not initialized"))]
+    #[case::silent(vec![node("a", Some(("True", ""))), node("b", None)], 2, Some("b has not reported yet"))]
+    fn unready_nodes_say_why(#[case] nodes: Vec<Node>, #[case] expected: usize, #[case] reason: Option<&str>) {
+        assert_eq!(unready(&nodes, expected).as_deref(), reason);
+    }
+
+    #[rstest]
+    #[case(json!({"phase": "Pending"}), Progress::Waiting("the pod is pending: not yet on a node".into()))]
+    #[case(
+        json!({"phase": "Pending", "containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "ErrImagePull", "message": "no such host"}}}]}),
+        Progress::Waiting("the pod is pending: ErrImagePull: no such host".into())
+    )]
+    #[case(json!({"phase": "Running"}), Progress::Running)]
+    #[case(json!({"phase": "Succeeded"}), Progress::Done)]
+    #[case(
+        json!({"phase": "Failed", "containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {"exitCode": 127, "reason": "Error"}}}]}),
+        Progress::Failed("the pod failed: ended with 127: Error".into())
+    )]
+    fn a_pods_progress_is_read_from_its_status(#[case] status: serde_json::Value, #[case] expected: Progress) {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {}, "status": status})).unwrap();
+        assert_eq!(progress(&pod), expected);
+    }
+
+    #[test]
+    fn the_pod_asks_for_every_name() {
+        let pod: Pod = serde_json::from_value(dns_pod("busybox", &["git.ferry".into()])).unwrap();
+        let container = pod.spec.unwrap().containers.remove(0);
+        assert_eq!(container.command.unwrap()[4..], ["kubernetes.default.svc.cluster.local", "git.ferry"]);
+    }
+}

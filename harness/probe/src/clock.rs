@@ -1,0 +1,53 @@
+//! The run's clock: nanoseconds since the run's start.
+
+use std::time::Duration;
+
+use ferry_record::Nanos;
+use tokio::time::Instant;
+
+/// The monotonic clock of a run. Copies tell the same time, so engine and samplers share one by copying it.
+///
+/// It stands on tokio's `Instant`: outside tests that is the operating system's monotonic clock, and in a test with
+/// paused time it stands still with everything else.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    /// A clock that reads 0 now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { origin: Instant::now() }
+    }
+
+    /// Nanoseconds since the start. A `u64` holds 584 years of them.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        nanos(self.origin.elapsed())
+    }
+
+    /// The moment at which the clock reads `t`.
+    #[must_use]
+    pub fn instant(&self, t: Nanos) -> Instant {
+        self.origin + Duration::from_nanos(t)
+    }
+}
+
+/// A duration as the record writes it.
+pub(crate) fn nanos(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_nanoseconds_since_its_start() {
+        let clock = Clock::start();
+        tokio::time::advance(Duration::from_millis(1_500)).await;
+        assert_eq!(clock.now(), 1_500_000_000);
+        assert_eq!(clock.instant(clock.now()), Instant::now());
+    }
+}

@@ -1,0 +1,85 @@
+//! Rules over the whole record, each in a file of its own, all in one table.
+
+mod budget;
+mod evidence;
+mod no_lost_request;
+mod steps;
+
+use crate::fold::RunState;
+use crate::verdict::{Finding, Verdict};
+
+/// A rule over a run.
+///
+/// It must never pass for want of evidence: what it has nothing to judge by is [`Verdict::Inconclusive`].
+pub trait Invariant: Sync {
+    /// Its name in scenarios and reports.
+    fn name(&self) -> &'static str;
+
+    /// What it demands, in one sentence.
+    fn demands(&self) -> &'static str;
+
+    /// Whether it is judged although the scenario does not name it.
+    fn always(&self, _run: &RunState) -> bool {
+        false
+    }
+
+    /// What it says about a run.
+    fn judge(&self, run: &RunState) -> Finding;
+}
+
+/// Every rule there is, in the order of reports.
+pub static TABLE: &[&dyn Invariant] =
+    &[&no_lost_request::NoLostRequest, &budget::Budgets, &steps::Steps, &evidence::SufficientEvidence];
+
+/// Names that a scenario may use under `invariants:`.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|rule| rule.name())
+}
+
+/// Judges the rules that the scenario names and those that always hold. A name that this ferry does not know is not passed
+/// over: it makes the run inconclusive.
+pub fn judge(run: &RunState) -> Vec<Finding> {
+    let asked = run.started.as_ref().map_or(&[][..], |s| &s.invariants);
+    let known = TABLE
+        .iter()
+        .filter(|rule| rule.always(run) || asked.iter().any(|name| name == rule.name()))
+        .map(|rule| rule.judge(run));
+    let unknown = asked.iter().filter(|name| names().all(|known| known != *name)).map(|name| {
+        let mut finding = Finding::new(name, Verdict::Inconclusive, "this ferry does not know the rule");
+        finding.details.push(format!("known rules: {}", names().collect::<Vec<_>>().join(", ")));
+        finding
+    });
+    known.chain(unknown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Record;
+
+    #[test]
+    fn names_are_unique_and_every_rule_says_what_it_demands() {
+        let mut all: Vec<_> = names().collect();
+        assert_eq!(all, ["no-lost-request", "budget", "steps", "evidence"]);
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), TABLE.len());
+        assert!(TABLE.iter().all(|rule| !rule.demands().is_empty()));
+    }
+
+    #[test]
+    fn steps_and_evidence_are_judged_unasked() {
+        let rules = |r: Record| judge(&r.fold()).into_iter().map(|f| f.rule).collect::<Vec<_>>();
+        assert_eq!(rules(Record::good().invariants(&[])), ["steps", "evidence"]);
+        assert_eq!(rules(Record::good().invariants(&[]).budget(1, 2, 0)), ["budget", "steps", "evidence"]);
+        assert_eq!(rules(Record::good().invariants(&["no-lost-requests"])), ["steps", "evidence", "no-lost-requests"]);
+    }
+
+    #[test]
+    fn no_rule_passes_on_an_empty_record() {
+        let run = RunState::default();
+        for rule in TABLE {
+            assert_eq!(rule.judge(&run).verdict, Verdict::Inconclusive, "{}", rule.name());
+        }
+    }
+}

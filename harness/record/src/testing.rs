@@ -1,0 +1,202 @@
+//! A small record to change in tests: a cluster, two phases with three steps, one probe of 400 samples, nothing wrong.
+
+use std::collections::BTreeMap;
+
+use crate::event::{
+    Budget, Event, EventKind, Expectation, FORMAT, Failure, Outcome, PhaseInfo, Place, ProbeInfo, RunStarted,
+    SampleBlock,
+};
+use crate::fold::RunState;
+
+pub const MS: u64 = 1_000_000;
+pub const SECOND: u64 = 1_000 * MS;
+pub const PROBE: &str = "web/outside/new";
+
+#[derive(Debug, Clone)]
+pub struct Record {
+    started: RunStarted,
+    samples: u64,
+    failures: BTreeMap<u64, Failure>,
+    slips: BTreeMap<u64, u32>,
+    planned: u64,
+    outcome: Outcome,
+    extra: Vec<Event>,
+    complete: bool,
+}
+
+impl Record {
+    pub fn good() -> Self {
+        let phase = |name: &str, steps| PhaseInfo { name: name.into(), budget: Budget::default(), steps };
+        Self {
+            started: RunStarted {
+                format: FORMAT,
+                run: "20261121-120000-abcd".into(),
+                scenario: "single-tenant/official".into(),
+                summary: "The official migration".into(),
+                cell: "k8s_1_34::kind".into(),
+                ferry: "0.1.0".into(),
+                wall: "2026-11-21T12:00:00Z".parse().unwrap(),
+                phases: vec![phase("bootstrap", 1), phase("take over", 2)],
+                invariants: vec!["no-lost-request".into()],
+                expect: None,
+                host: BTreeMap::new(),
+            },
+            samples: 400,
+            failures: BTreeMap::new(),
+            slips: BTreeMap::new(),
+            planned: 400,
+            outcome: Outcome::Done,
+            extra: Vec::new(),
+            complete: true,
+        }
+    }
+
+    /// Sample `i`, due at `i` × 50 ms, fails.
+    pub fn fail(mut self, i: u64, failure: Failure) -> Self {
+        self.failures.insert(i, failure);
+        self
+    }
+
+    /// Sample `i` is sent late.
+    pub fn late(mut self, i: u64, ms: u32) -> Self {
+        self.slips.insert(i, ms * 1_000);
+        self
+    }
+
+    pub fn planned(mut self, planned: u64) -> Self {
+        self.planned = planned;
+        self
+    }
+
+    pub fn without_samples(mut self) -> Self {
+        (self.samples, self.planned) = (0, 0);
+        self
+    }
+
+    /// How the last step and its phase end.
+    pub fn outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    pub fn budget(mut self, phase: usize, failed: u64, longest_ms: u64) -> Self {
+        self.started.phases[phase].budget = Budget { failed, longest: longest_ms * MS };
+        self
+    }
+
+    pub fn steps(mut self, phase: usize, planned: usize) -> Self {
+        self.started.phases[phase].steps = planned;
+        self
+    }
+
+    pub fn invariants(mut self, names: &[&str]) -> Self {
+        self.started.invariants = names.iter().map(|n| (*n).to_owned()).collect();
+        self
+    }
+
+    pub fn expect(mut self, expect: Option<Expectation>) -> Self {
+        self.started.expect = expect;
+        self
+    }
+
+    pub fn infra(self, what: &str) -> Self {
+        let (error, hint) = ("connection refused".into(), Some("start the engine".into()));
+        self.with(12 * SECOND, EventKind::Infra { what: what.into(), error, hint })
+    }
+
+    pub fn cancelled(self, by: &str) -> Self {
+        self.with(13 * SECOND, EventKind::Cancelled { by: by.into() })
+    }
+
+    pub fn sampler_outage(self, from_ms: u64, to_ms: u64) -> Self {
+        let (from, to) = (from_ms * MS, to_ms * MS);
+        let kind = EventKind::SamplerOutage { probe: PROBE.into(), from, to, reason: "the host was busy".into() };
+        self.with(to, kind)
+    }
+
+    pub fn with(mut self, t: u64, kind: EventKind) -> Self {
+        self.extra.push(Event { t, kind });
+        self
+    }
+
+    pub fn without_end(mut self) -> Self {
+        self.complete = false;
+        self
+    }
+
+    pub fn fold(&self) -> RunState {
+        self.events().iter().collect()
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        let activity = |name: &str| EventKind::ActivityStarted { activity: name.into() };
+        let done = |name: &str| EventKind::ActivityEnded { activity: name.into(), error: None };
+        let step = |step, phase, kind: &str, line| EventKind::StepStarted {
+            step,
+            phase,
+            kind: kind.into(),
+            title: format!("{kind} it"),
+            place: Some(Place { file: "scenarios/single-tenant/official.yaml".into(), line, column: 7 }),
+            deadline: Some(60 * SECOND),
+        };
+        let ended = |step, outcome: &Outcome| EventKind::StepEnded { step, outcome: outcome.clone() };
+        let good = Outcome::Done;
+        let mut timed = vec![
+            (0, EventKind::RunStarted(Box::new(self.started.clone()))),
+            (0, activity("cluster")),
+            (4_000, done("cluster")),
+            (4_500, EventKind::PhaseStarted { phase: 0 }),
+            (4_500, step(0, 0, "bootstrap", 12)),
+            (9_500, ended(0, &good)),
+            (9_500, EventKind::PhaseEnded { phase: 0, outcome: good.clone() }),
+            (9_500, EventKind::PhaseStarted { phase: 1 }),
+            (9_500, step(1, 1, "install-operator", 16)),
+            (11_000, ended(1, &good)),
+            (11_000, step(2, 1, "wait", 17)),
+            (11_200, EventKind::NotYet { step: 2, reason: "FluxInstance is progressing".into() }),
+            (19_500, ended(2, &self.outcome)),
+            (19_500, EventKind::PhaseEnded { phase: 1, outcome: self.outcome.clone() }),
+            (19_500, activity("tear-down")),
+            (20_500, done("tear-down")),
+        ];
+        if self.samples > 0 {
+            timed.push((0, EventKind::ProbeStarted(probe())));
+            timed.push((20_400, EventKind::ProbeStopped { probe: PROBE.into(), planned: self.planned }));
+        }
+        for first in (0..self.samples).step_by(20) {
+            timed.push(((first + 20) * 50, EventKind::Samples(self.block(first))));
+        }
+        let mut events: Vec<Event> = timed.into_iter().map(|(ms, kind)| Event { t: ms * MS, kind }).collect();
+        events.extend(self.extra.iter().cloned());
+        events.sort_by_key(|e| e.t);
+        if self.complete {
+            events.push(Event { t: 20_500 * MS, kind: EventKind::RunEnded });
+        }
+        events
+    }
+
+    fn block(&self, first: u64) -> SampleBlock {
+        let all = first..first + 20;
+        SampleBlock {
+            probe: PROBE.into(),
+            start: first * 50 * MS,
+            interval: 50 * MS,
+            latency: all.clone().map(|i| self.slips.get(&i).unwrap_or(&0) + 1_000 + i as u32 % 7 * 100).collect(),
+            slip: all.clone().map(|i| *self.slips.get(&i).unwrap_or(&40)).collect(),
+            failed: all.filter_map(|i| Some(((i - first) as u32, self.failures.get(&i)?.clone()))).collect(),
+        }
+    }
+}
+
+fn probe() -> ProbeInfo {
+    ProbeInfo {
+        probe: PROBE.into(),
+        kind: "http".into(),
+        target: "http://web.apps.svc/".into(),
+        place: "outside".into(),
+        connection: "new".into(),
+        start: 0,
+        interval: 50 * MS,
+        timeout: SECOND,
+    }
+}

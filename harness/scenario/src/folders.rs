@@ -1,0 +1,91 @@
+//! Where a scenario's files are, and a view of them that tests can replace.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::Scenario;
+use crate::text::RelPath;
+
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// A file.
+    File,
+    /// A folder.
+    Folder,
+}
+
+/// The scenarios folder as lint and plan see it. Paths are relative to it, with `/` between their parts.
+pub trait Files {
+    /// What is at a path, if anything.
+    fn find(&self, path: &str) -> Option<Found>;
+
+    /// A file's text, if it can be read.
+    fn read(&self, path: &str) -> Option<String>;
+}
+
+/// The scenarios folder on disk.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    root: PathBuf,
+}
+
+impl Disk {
+    /// `root` is the folder that holds the areas and `fleets`.
+    pub fn new(root: impl Into<PathBuf>) -> Disk {
+        Disk { root: root.into() }
+    }
+
+    /// The folder that a path leads to.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+}
+
+impl Files for Disk {
+    fn find(&self, path: &str) -> Option<Found> {
+        let metadata = fs_err::metadata(self.root.join(path)).ok()?;
+        Some(if metadata.is_dir() { Found::Folder } else { Found::File })
+    }
+
+    fn read(&self, path: &str) -> Option<String> {
+        fs_err::read_to_string(self.root.join(path)).ok()
+    }
+}
+
+/// The folder of a scenario's area, relative to the scenarios folder: `single-tenant`. Empty where its path has no folder.
+pub fn area(scenario: &Scenario) -> &str {
+    let parent = Path::new(scenario.source.name()).parent().and_then(Path::file_name);
+    parent.and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+/// Where a file that a step names is, relative to the scenarios folder: beside the scenario or, if not there, in its fleet.
+pub fn locate(scenario: &Scenario, file: &RelPath, files: &dyn Files) -> Option<String> {
+    [format!("{}/{file}", area(scenario)), format!("{}/{file}", scenario.fleet.value)]
+        .into_iter()
+        .find(|path| files.find(path) == Some(Found::File))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// A scenarios folder in memory: path → text.
+    #[derive(Debug, Default)]
+    pub struct Memory(pub BTreeMap<&'static str, &'static str>);
+
+    impl Files for Memory {
+        fn find(&self, path: &str) -> Option<Found> {
+            let folder = format!("{path}/");
+            match self.0.contains_key(path) {
+                true => Some(Found::File),
+                false => self.0.keys().any(|p| p.starts_with(&folder)).then_some(Found::Folder),
+            }
+        }
+
+        fn read(&self, path: &str) -> Option<String> {
+            self.0.get(path).map(ToString::to_string)
+        }
+    }
+}

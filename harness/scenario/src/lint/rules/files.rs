@@ -1,0 +1,114 @@
+//! Files that the scenario names must exist.
+
+use crate::folders::Found;
+use crate::lint::{Findings, Rule, ScenarioRule};
+use crate::span::Spanned;
+use crate::steps::{Content, Manifests, Step};
+use crate::text::RelPath;
+
+pub const FLEET: ScenarioRule = ScenarioRule {
+    rule: Rule {
+        code: "F110",
+        name: "fleet",
+        explain: "The fleet is a folder under scenarios; without it there is nothing that Flux could sync.",
+        failing: "fleet: fleets/wbe",
+        passing: "fleet: fleets/web",
+    },
+    check: |findings| {
+        let fleet = &findings.scenario().fleet;
+        let why = match findings.files().find(fleet.as_str()) {
+            Some(Found::Folder) => return,
+            Some(Found::File) => "is a file",
+            None => "does not exist",
+        };
+        findings.error(
+            &FLEET.rule,
+            fleet.span,
+            format!("the fleet `{fleet}` {why}"),
+            "name a folder under scenarios, such as `fleets/web`",
+        );
+    },
+};
+
+pub const STEP_FILE: ScenarioRule = ScenarioRule {
+    rule: Rule {
+        code: "F111",
+        name: "step-file",
+        explain: "A file that a step needs is looked for beside the scenario, then in its fleet, before anything starts.",
+        failing: "- apply: {file: instnace.yaml}",
+        passing: "- apply: {file: instance.yaml}",
+    },
+    check: |findings| {
+        for file in step_files(findings) {
+            if findings.locate(file).is_none() {
+                findings.error(
+                    &STEP_FILE.rule,
+                    file.span,
+                    format!("there is no file `{file}` beside the scenario or in its fleet"),
+                    "check the name, or add the file",
+                );
+            }
+        }
+    },
+};
+
+fn step_files<'a>(findings: &Findings<'a>) -> Vec<&'a Spanned<RelPath>> {
+    let mut files = Vec::new();
+    for step in findings.scenario().steps() {
+        match &step.value {
+            Step::Apply(apply) => {
+                if let Manifests::File(file) = &apply.manifests {
+                    files.push(file);
+                }
+            }
+            Step::Commit(commit) => files.extend(commit.write.values().filter_map(|content| match content {
+                Content::File(file) => Some(file),
+                Content::Text(_) => None,
+            })),
+            _ => {}
+        }
+    }
+    files
+}
+
+pub const REPLACED_FILE: ScenarioRule = ScenarioRule {
+    rule: Rule {
+        code: "F112",
+        name: "replaced-file",
+        explain: "`replace` changes a file of the fleet: the file and the text must be there, in the fleet or by an earlier commit.",
+        failing: "- commit: {message: m, replace: {apps/wbe.yaml: {old: new}}}",
+        passing: "- commit: {message: m, replace: {apps/web.yaml: {old: new}}}",
+    },
+    check: |findings| {
+        let scenario = findings.scenario();
+        let mut written: Vec<&RelPath> = Vec::new();
+        for step in scenario.steps() {
+            let Step::Commit(commit) = &step.value else { continue };
+            for (path, texts) in &commit.replace {
+                if written.contains(&&path.value) {
+                    continue;
+                }
+                let Some(content) = findings.files().read(&format!("{}/{path}", scenario.fleet.value)) else {
+                    findings.error(
+                        &REPLACED_FILE.rule,
+                        path.span,
+                        format!("the fleet has no file `{path}`"),
+                        "name a file of the fleet, by its path from the fleet's folder",
+                    );
+                    continue;
+                };
+                for text in texts.keys().filter(|text| !content.contains(text.as_str())) {
+                    findings.error(
+                        &REPLACED_FILE.rule,
+                        text.span,
+                        format!("`{path}` does not contain this text"),
+                        "copy the text from the file, with its blanks",
+                    );
+                }
+                // From here on the file is another than the one on disk.
+                written.push(&path.value);
+            }
+            written.extend(commit.write.keys().map(|path| &path.value));
+        }
+    },
+};

@@ -1,0 +1,27 @@
+//! A scenario is called like its file.
+
+use std::path::Path;
+
+use crate::lint::{Rule, ScenarioRule};
+
+pub const NAME_OF_FILE: ScenarioRule = ScenarioRule {
+    rule: Rule {
+        code: "F104",
+        name: "name-of-file",
+        explain: "Runs, reports and tests name a scenario by its file; a second name inside it would lead astray.",
+        failing: "scenario: another",
+        passing: "scenario: example",
+    },
+    check: |findings| {
+        let scenario = findings.scenario();
+        let Some(stem) = Path::new(scenario.source.name()).file_stem().and_then(|s| s.to_str()) else { return };
+        if stem != scenario.scenario.as_str() {
+            findings.error(
+                &NAME_OF_FILE.rule,
+                scenario.scenario.span,
+                format!("the scenario calls itself `{}`, its file `{stem}`", scenario.scenario),
+                format!("write `scenario: {stem}`, or rename the file"),
+            );
+        }
+    },
+};

@@ -1,0 +1,15 @@
+//! What a scenario file says, as types. Their doc comments are also the schema's and `ferry explain`'s text.
+
+mod budget;
+mod expect;
+mod flux;
+mod invariant;
+mod phase;
+mod scenario;
+
+pub use budget::Budget;
+pub use expect::{Expect, ExpectedVerdict, RULES_BEYOND_INVARIANTS};
+pub use flux::{Component, Flux, Operator};
+pub use invariant::Invariant;
+pub use phase::Phase;
+pub use scenario::Scenario;

@@ -1,0 +1,242 @@
+//! What a run would do, with every deadline and everything that it needs; no side effects.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write as _};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::deadlines::Deadline;
+use crate::discover::Cell;
+use crate::folders::{self, Files};
+use crate::model::{Budget, Component, Expect, Invariant, Scenario};
+use crate::probes::{Connection, From, Probe};
+use crate::span::{Place, Spanned};
+use crate::steps::{Manifests, Step};
+use crate::text::Version;
+
+/// A run, before it happens.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Plan {
+    /// `area/name`.
+    pub scenario: String,
+    /// What it proves.
+    pub summary: String,
+    /// The combination of dimensions that it runs in.
+    pub cell: Cell,
+    /// The cluster's profile.
+    pub cluster: String,
+    /// The fleet's folder, under scenarios.
+    pub fleet: String,
+    /// Every probe as it samples: one for each vantage and kind of connection.
+    pub probes: Vec<PlannedProbe>,
+    /// Phases in order.
+    pub phases: Vec<PlannedPhase>,
+    /// Rules that are judged.
+    pub invariants: Vec<Invariant>,
+    /// How it must end, if not by passing.
+    pub expect: Option<Expect>,
+    /// What it needs beyond every run's own tools and images.
+    pub needs: Needs,
+}
+
+/// A probe as it samples.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlannedProbe {
+    /// Unique: `name/vantage/connection`, such as `web/outside/new`.
+    pub name: String,
+    /// Kind of probe.
+    pub kind: &'static str,
+    /// What is asked, in words.
+    pub target: String,
+    /// Where from.
+    pub from: From,
+    /// How.
+    pub connection: Connection,
+    /// Samples for each unit of time.
+    pub rate: String,
+}
+
+/// A phase with its steps.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlannedPhase {
+    /// Its name.
+    pub name: String,
+    /// What it may cost.
+    pub budget: Budget,
+    /// What is done.
+    pub steps: Vec<PlannedStep>,
+    /// What leads back if it fails.
+    pub rollback: Vec<PlannedStep>,
+}
+
+/// A step with its deadline.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlannedStep {
+    /// The key in the file.
+    pub kind: &'static str,
+    /// What it does, in words.
+    pub title: String,
+    /// How long it may take.
+    pub deadline: Deadline,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// What a run needs, by the names that its steps know it by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Needs {
+    /// Controllers of Flux, by release.
+    pub flux: BTreeMap<String, BTreeSet<String>>,
+    /// Releases of the flux command.
+    pub flux_cli: BTreeSet<String>,
+    /// Releases of Flux Operator.
+    pub operator: BTreeSet<String>,
+    /// Other tools.
+    pub tools: BTreeSet<String>,
+}
+
+impl Needs {
+    /// Flux as `flux bootstrap` installs it: the command and the controllers' images.
+    pub fn flux(&mut self, version: &Version, components: &[Spanned<Component>]) {
+        self.flux_cli.insert(version.to_string());
+        self.controllers(&version.to_string(), components.iter().map(|c| c.to_string()));
+    }
+
+    /// Images of controllers of a release of Flux.
+    pub fn controllers(&mut self, version: &str, components: impl IntoIterator<Item = String>) {
+        self.flux.entry(version.into()).or_default().extend(components);
+    }
+
+    /// A release of Flux Operator.
+    pub fn operator(&mut self, version: &Version) {
+        self.operator.insert(version.to_string());
+    }
+
+    /// A command.
+    pub fn tool(&mut self, name: &str) {
+        self.tools.insert(name.into());
+    }
+
+    /// What a manifest makes the cluster pull: the controllers of a FluxInstance.
+    fn manifest(&mut self, manifest: &Value) {
+        if manifest["kind"] != "FluxInstance" {
+            return;
+        }
+        let Some(version) = manifest["spec"]["distribution"]["version"].as_str() else { return };
+        match manifest["spec"]["components"].as_array() {
+            Some(named) => self.controllers(version, named.iter().filter_map(Value::as_str).map(Into::into)),
+            None => self.controllers(version, Component::DEFAULTS.map(|c| c.to_string())),
+        }
+    }
+}
+
+/// Plans a scenario for a cell. It should have passed lint: what lint rejects is left out here.
+pub fn plan(scenario: &Scenario, cell: &Cell, files: &dyn Files) -> Plan {
+    let mut needs = Needs::default();
+    for step in scenario.steps() {
+        step.action().needs(scenario, &mut needs);
+        if let Step::Apply(apply) = &step.value {
+            match &apply.manifests {
+                Manifests::Inline(manifest) => needs.manifest(&Value::Object(manifest.value.clone())),
+                Manifests::File(file) => {
+                    let text = folders::locate(scenario, file, files).and_then(|path| files.read(&path));
+                    let documents = text.and_then(|text| serde_saphyr::from_str_multiple::<Value, Vec<_>>(&text).ok());
+                    documents.iter().flatten().for_each(|manifest| needs.manifest(manifest));
+                }
+            }
+        }
+    }
+    let planned = |step: &Spanned<Step>| PlannedStep {
+        kind: step.kind(),
+        title: step.action().title(scenario),
+        deadline: step.action().deadline(scenario),
+        place: scenario.place(step.span),
+    };
+    let phases = scenario.phases.iter().map(|phase| PlannedPhase {
+        name: phase.phase.value.clone(),
+        budget: phase.budget,
+        steps: phase.steps.iter().map(planned).collect(),
+        rollback: phase.rollback.iter().map(planned).collect(),
+    });
+    Plan {
+        scenario: scenario.id(),
+        summary: scenario.summary.value.clone(),
+        cell: cell.clone(),
+        cluster: scenario.cluster.to_string(),
+        fleet: scenario.fleet.to_string(),
+        probes: scenario.probes.iter().flat_map(|probe| planned_probes(probe)).collect(),
+        phases: phases.collect(),
+        invariants: scenario.invariants.iter().map(|i| i.value).collect(),
+        expect: scenario.expect.as_ref().map(|e| e.value.clone()),
+        needs,
+    }
+}
+
+fn planned_probes(probe: &Probe) -> Vec<PlannedProbe> {
+    let Probe::Http(http) = probe;
+    let pairs =
+        http.from.iter().flat_map(|from| http.connection.iter().map(move |connection| (from.value, connection.value)));
+    pairs
+        .map(|(from, connection)| PlannedProbe {
+            name: format!("{}/{from}/{connection}", http.name),
+            kind: probe.kind(),
+            target: http.target(),
+            from,
+            connection,
+            rate: http.rate.to_string(),
+        })
+        .collect()
+}
+
+/// As `ferry plan` prints it.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} — {}", self.scenario, self.summary)?;
+        writeln!(f, "  cell     {}", self.cell)?;
+        writeln!(f, "  cluster  {}", self.cluster)?;
+        writeln!(f, "  fleet    {}", self.fleet)?;
+        for probe in &self.probes {
+            writeln!(f, "  probe    {} {} at {}", probe.name, probe.target, probe.rate)?;
+        }
+        for invariant in &self.invariants {
+            writeln!(f, "  judged   {invariant}")?;
+        }
+        if let Some(expect) = &self.expect {
+            writeln!(f, "  expect   {expect}")?;
+        }
+        let mut number = 0;
+        for phase in &self.phases {
+            let Budget { failed, longest } = phase.budget;
+            writeln!(f, "\n{} (budget: {failed} failed, outage {longest})", phase.name)?;
+            for (steps, mark) in [(&phase.steps, ""), (&phase.rollback, "rollback: ")] {
+                for step in steps {
+                    number += 1;
+                    let limit = crate::text::HumanDuration::from(step.deadline.limit);
+                    writeln!(f, "  {number:>2}  {mark}{} (≤ {limit})", step.title)?;
+                }
+            }
+        }
+        writeln!(f, "\nneeds")?;
+        f.write_str(&self.needs.to_string())
+    }
+}
+
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        for (version, components) in &self.flux {
+            let components: Vec<&str> = components.iter().map(String::as_str).collect();
+            writeln!(text, "  Flux {version}: {}", components.join(", "))?;
+        }
+        self.flux_cli.iter().try_for_each(|version| writeln!(text, "  flux command {version}"))?;
+        self.operator.iter().try_for_each(|version| writeln!(text, "  Flux Operator {version}"))?;
+        self.tools.iter().try_for_each(|tool| writeln!(text, "  {tool}"))?;
+        f.write_str(if text.is_empty() { "  nothing beyond every run's own\n" } else { &text })
+    }
+}

@@ -1,0 +1,41 @@
+//! The schema of scenario files, from the model and its doc comments, for editors and for our own messages.
+
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::model::Scenario;
+use crate::steps;
+
+/// JSON Schema (2020-12) of a scenario file.
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(Scenario).to_value();
+    schema["title"] = "Flux Ferry scenario".into();
+    schema
+}
+
+fn cached() -> &'static Value {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    SCHEMA.get_or_init(schema)
+}
+
+fn definition(type_name: &str) -> Option<&'static Value> {
+    if type_name == "Scenario" { Some(cached()) } else { cached()["$defs"].get(type_name) }
+}
+
+/// Keys that a type asks for.
+pub(crate) fn required_keys(type_name: &str) -> Vec<&'static str> {
+    let required = definition(type_name).and_then(|d| d["required"].as_array());
+    required.into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// First sentence of a key's documentation.
+pub(crate) fn key_summary(type_name: &str, key: &str) -> Option<String> {
+    let text = definition(type_name)?["properties"][key]["description"].as_str()?;
+    Some(text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.').replace('\n', " "))
+}
+
+/// An example of a kind of step.
+pub(crate) fn example_of(kind: &str) -> Option<&'static str> {
+    steps::KINDS.iter().find(|k| k.kind == kind).map(|k| k.example)
+}

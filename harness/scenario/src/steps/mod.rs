@@ -1,0 +1,123 @@
+//! Steps: what a phase does. One file for each kind, and one line in the table below.
+//!
+//! A kind's file has its model with docs, its title in plans, its deadline, its needs and its lint. Executing it is
+//! the engine's work.
+
+mod apply;
+mod assert;
+mod bootstrap;
+mod commit;
+mod delete;
+mod install_operator;
+mod patch;
+mod rollout;
+mod scale;
+mod sleep;
+mod stall_sampler;
+mod wait;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use apply::{Apply, Manifests};
+pub use assert::Assert;
+pub use bootstrap::{Bootstrap, Transport};
+pub use commit::{Commit, Content};
+pub use delete::Delete;
+pub use install_operator::InstallOperator;
+pub use patch::Patch;
+pub use rollout::Rollout;
+pub use scale::Scale;
+pub use sleep::Sleep;
+pub use stall_sampler::StallSampler;
+pub use wait::{Condition, ObjectCondition, Revision, Status, Wait};
+
+use crate::deadlines::Deadline;
+use crate::lint::{Findings, Rule};
+use crate::model::Scenario;
+use crate::plan::Needs;
+
+/// What every kind of step can say of itself.
+pub trait Action: std::fmt::Debug {
+    /// What it does, as one line of a plan or a progress view.
+    fn title(&self, scenario: &Scenario) -> String;
+
+    /// How long it may take.
+    fn deadline(&self, scenario: &Scenario) -> Deadline;
+
+    /// Images and tools that it needs beyond those of every run.
+    fn needs(&self, _scenario: &Scenario, _needs: &mut Needs) {}
+
+    /// What is wrong with it although it parses.
+    fn lint(&self, _findings: &mut Findings<'_>) {}
+}
+
+/// What is known of a kind of step without a scenario.
+pub trait StepKind: Action {
+    /// The key in the file.
+    const KIND: &'static str;
+    /// A step as authors write it.
+    const EXAMPLE: &'static str;
+    /// The rules that its lint reports by.
+    const RULES: &'static [Rule] = &[];
+}
+
+/// A row of [`KINDS`].
+#[derive(Debug, Clone, Copy)]
+pub struct KindInfo {
+    /// The key in the file.
+    pub kind: &'static str,
+    /// A step as authors write it.
+    pub example: &'static str,
+    /// The rules that its lint reports by.
+    pub rules: &'static [Rule],
+}
+
+/// Makes the step enum and the table of kinds from one list.
+macro_rules! steps {
+    ($($Kind:ident),+ $(,)?) => {
+        /// One action or wait. Exactly one key: the kind of step.
+        #[derive(Debug, Clone, Deserialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case")]
+        #[allow(missing_docs, reason = "each kind is documented on its own type")]
+        pub enum Step {
+            $($Kind($Kind)),+
+        }
+
+        impl Step {
+            /// As the key in the file.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Step::$Kind(_) => $Kind::KIND),+
+                }
+            }
+
+            /// The step as what all kinds have in common.
+            pub fn action(&self) -> &dyn Action {
+                match self {
+                    $(Step::$Kind(step) => step),+
+                }
+            }
+        }
+
+        /// Every kind of step.
+        pub const KINDS: &[KindInfo] = &[
+            $(KindInfo { kind: $Kind::KIND, example: $Kind::EXAMPLE, rules: $Kind::RULES }),+
+        ];
+    };
+}
+
+steps! {
+    Bootstrap,
+    InstallOperator,
+    Apply,
+    Delete,
+    Patch,
+    Scale,
+    Rollout,
+    Commit,
+    Wait,
+    Assert,
+    Sleep,
+    StallSampler,
+}

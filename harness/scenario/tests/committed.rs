@@ -1,0 +1,168 @@
+//! The scenarios and the schema in this repository: they must be in order with this language.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by them")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ferry_scenario::steps::KINDS;
+use ferry_scenario::{Cell, Disk, Plan, discover, find, lint, plan, schema};
+
+fn scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios")
+}
+
+fn planned(id: &str) -> Plan {
+    let entry = find(&scenarios(), id).unwrap_or_else(|| panic!("{id} is not there"));
+    plan(&entry.scenario.unwrap(), &Cell::default(), &Disk::new(scenarios()))
+}
+
+#[test]
+fn every_scenario_is_in_order() {
+    let entries = discover(&scenarios()).unwrap();
+    let names: Vec<String> = entries.iter().map(|entry| entry.trial_name(&Cell::default())).collect();
+    insta::assert_debug_snapshot!(names, @r#"
+    [
+        "self_test::broken_workload::k8s_1_34::kind",
+        "self_test::starved_sampler::k8s_1_34::kind",
+        "single_tenant::official::k8s_1_34::kind",
+    ]
+    "#);
+    for entry in entries {
+        let scenario = entry.scenario.unwrap_or_else(|found| panic!("{}", found.to_text()));
+        let found = lint(&scenario, &Disk::new(scenarios()));
+        assert!(found.is_empty(), "{}", found.to_text());
+    }
+}
+
+#[test]
+fn every_scenario_tells_editors_of_the_schema() {
+    for entry in discover(&scenarios()).unwrap() {
+        let text = fs_err::read_to_string(&entry.path).unwrap();
+        assert!(text.starts_with("# yaml-language-server: $schema=../schema/scenario.v1.json\n"), "{}", entry.id());
+    }
+}
+
+/// The numbers of a run's promise are in the plan: what a step may take is never unlimited or unnamed.
+#[test]
+fn the_official_plan() {
+    let plan = planned("single-tenant/official");
+    insta::assert_snapshot!(plan, @r#"
+    single-tenant/official — The official migration of a bootstrapped cluster, step by step as in the operator's guide
+      cell     k8s_1_34::kind
+      cluster  single-node
+      fleet    fleets/web
+      probe    web/outside/new GET node port 30080/ at 20/s
+      probe    web/outside/reused GET node port 30080/ at 20/s
+      judged   no-lost-request
+
+    bootstrap (budget: 0 failed, outage 0s)
+       1  bootstrap Flux 2.9.2 from clusters/test over ssh (≤ 3m)
+       2  wait until kustomization/flux-system/flux-system is ready (≤ 2m)
+       3  wait until kustomization/flux-system/apps is ready (≤ 2m)
+       4  wait until deployment/apps/web is ready (≤ 2m)
+
+    take over (budget: 0 failed, outage 0s)
+       5  install Flux Operator 0.59.0 (≤ 3m)
+       6  apply instance.yaml (≤ 1m)
+       7  wait until fluxinstance/flux-system/flux is ready (≤ 5m)
+       8  assert that fluxreport/flux-system/flux has spec.distribution.managedBy = flux-operator (≤ 1m)
+       9  assert that deployment/flux-system/source-controller has no metadata.labels["kustomize.toolkit.fluxcd.io/name"] (≤ 30s)
+
+    clean up (budget: 0 failed, outage 0s)
+      10  commit “Flux is now managed by Flux Operator” (≤ 1m)
+      11  wait until every sync has applied the latest commit (≤ 3m)
+      12  wait until fluxinstance/flux-system/flux is ready (≤ 1m)
+      13  wait until deployment/flux-system/source-controller is ready (≤ 1m)
+      14  wait until deployment/flux-system/kustomize-controller is ready (≤ 1m)
+
+    deliver (budget: 0 failed, outage 0s)
+      15  commit “Greet from the operator's side” (≤ 1m)
+      16  wait until every sync has applied the latest commit (≤ 3m)
+      17  assert that deployment/apps/web has spec.template.spec.containers[0].env[0].value = hello from the operator (≤ 30s)
+      18  wait until deployment/apps/web is ready (≤ 2m)
+
+    needs
+      Flux 2.9.2: helm-controller, kustomize-controller, notification-controller, source-controller
+      Flux 2.9.4: helm-controller, kustomize-controller, notification-controller, source-controller
+      flux command 2.9.2
+      Flux Operator 0.59.0
+      git
+    "#);
+    for step in plan.phases.iter().flat_map(|phase| &phase.steps) {
+        assert!(step.deadline.limit > Duration::ZERO && !step.deadline.name.is_empty(), "{step:?}");
+    }
+}
+
+#[test]
+fn a_plan_as_json() {
+    let mut plan = serde_json::to_value(planned("self-test/starved-sampler")).unwrap();
+    let step = &mut plan["phases"][1]["steps"][2];
+    step["place"]["file"] = "[FILE]".into();
+    insta::assert_json_snapshot!(step, @r#"
+    {
+      "deadline": {
+        "limit": "3s",
+        "name": "for",
+        "set-by": "step"
+      },
+      "kind": "stall-sampler",
+      "place": {
+        "column": 9,
+        "file": "[FILE]",
+        "line": 24
+      },
+      "title": "stall the sampler for 3s"
+    }
+    "#);
+}
+
+#[test]
+fn the_committed_schema_is_current() {
+    let path = scenarios().join("schema/scenario.v1.json");
+    let current = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        fs_err::write(&path, &current).unwrap();
+    }
+    let committed = fs_err::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == current,
+        "scenarios/schema/scenario.v1.json is out of date: run `UPDATE_SCHEMA=1 cargo test -p ferry-scenario --test committed`"
+    );
+}
+
+/// Editors must see what the parser sees: every key and every kind of step, with its documentation.
+#[test]
+fn the_schema_documents_everything() {
+    fn undocumented(value: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+        for (name, property) in value["properties"].as_object().into_iter().flatten() {
+            let inner = property.get("$ref").is_some();
+            if property.get("description").is_none() && !inner {
+                found.push(format!("{path}.{name}"));
+            }
+        }
+    }
+    let schema = schema();
+    let mut found = Vec::new();
+    undocumented(&schema, "Scenario", &mut found);
+    for (name, definition) in schema["$defs"].as_object().unwrap() {
+        undocumented(definition, name, &mut found);
+    }
+    assert_eq!(found, Vec::<String>::new());
+    let kinds: Vec<&str> = schema["$defs"]["Step"]["oneOf"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|kind| kind["required"][0].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, KINDS.iter().map(|kind| kind.kind).collect::<Vec<_>>());
+}
+
+/// An editor that knows the schema accepts what the parser accepts, and rejects the mistakes that a schema can see.
+#[test]
+fn the_schema_judges_like_the_parser() {
+    let schema = schema();
+    let wait = &schema["$defs"]["Wait"];
+    assert_eq!(wait["oneOf"].as_array().unwrap().len(), 4, "one condition at a time");
+    assert_eq!(wait["additionalProperties"], false);
+    assert_eq!(schema["properties"]["timeouts"]["propertyNames"]["$ref"], "#/$defs/Deadline");
+}
