@@ -15,7 +15,10 @@ async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let opt = |n: &str| args.iter().find_map(|a| a.strip_prefix(&format!("--{n}=")).map(str::to_owned));
     let names: Vec<&str> = args.iter().skip(1).filter(|a| !a.starts_with("--")).map(String::as_str).collect();
-    let bundle = bundle::load().unwrap_or_else(|e| { eprintln!("{e}"); std::process::exit(2) });
+    let mut bundle = bundle::load().unwrap_or_else(|e| { eprintln!("{e}"); std::process::exit(2) });
+    if let Some(c) = opt("shrink") && let Some(ferry_lab::bundle::model::Recipe::Commit(r)) = &mut bundle.components.get_mut(&c).unwrap().source {
+        while r.images.len() > 2 { r.images.pop_last(); }
+    }
     let engine = Engine::connect().await.unwrap();
     let images = match opt("images").as_deref() { Some("registry") => Images::Registry, Some("auto") => Images::Auto, _ => Images::Source };
     let options = Options { images, mirror: opt("mirror"), lock: opt("lock").map(Into::into), ..Default::default() };

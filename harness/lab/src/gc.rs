@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
+use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
     RemoveVolumeOptionsBuilder,
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::engine::Engine;
 use crate::labels::{self, Life, Owner};
-use crate::run::RunId;
+use crate::run::{RunId, RunScope};
 
 /// How long the clean-up of a run may take: 60 s, where 2 s is usual. An engine can hang for hours at it (kind#2381).
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -21,10 +22,14 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 /// was about to start when it was removed appears by then.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Why nothing could be cleaned up.
+/// The role of the mark on a run that stays.
+const KEPT: &str = "kept";
+
+/// Why runs' things could not be found or marked.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot list the {kind}s of runs: {source}")]
+#[error("cannot {action} the {kind}s of runs: {source}")]
 pub struct GcError {
+    action: &'static str,
     kind: Kind,
     source: bollard::errors::Error,
 }
@@ -72,6 +77,8 @@ pub struct Found {
     pub run: String,
     /// Whether its owner lives. Without a readable owner: [`Life::Unknown`].
     pub life: Life,
+    /// Whether it was told to stay ([`keep`]): then no sweep and no reaper removes it.
+    pub kept: bool,
     /// What there is of it.
     pub things: Vec<Thing>,
 }
@@ -98,29 +105,48 @@ impl Swept {
 /// # Errors
 /// When the engine does not answer.
 pub async fn find(engine: &Engine) -> Result<Vec<Found>, GcError> {
-    let mut runs: BTreeMap<String, (Option<Owner>, Vec<Thing>)> = BTreeMap::new();
+    let mut runs: BTreeMap<String, Found> = BTreeMap::new();
     for (thing, labels) in list(engine, labels::RUN).await? {
         let Some(run) = labels.get(labels::RUN) else { continue };
-        let (owner, things) = runs.entry(run.clone()).or_default();
-        *owner = owner.take().or_else(|| Owner::from_labels(&labels));
-        things.push(thing);
+        let found = runs.entry(run.clone()).or_insert_with(|| Found {
+            run: run.clone(),
+            life: Life::Unknown,
+            kept: false,
+            things: Vec::new(),
+        });
+        if let (Life::Unknown, Some(owner)) = (found.life, Owner::from_labels(&labels)) {
+            found.life = owner.life();
+        }
+        found.kept |= labels.get(labels::ROLE).is_some_and(|role| role == KEPT);
+        found.things.push(thing);
     }
-    let found = |(run, (owner, things)): (String, (Option<Owner>, Vec<Thing>))| Found {
-        run,
-        life: owner.map_or(Life::Unknown, |owner| owner.life()),
-        things,
-    };
-    Ok(runs.into_iter().map(found).collect())
+    Ok(runs.into_values().collect())
 }
 
-/// Removes what runs whose owner is dead have left. Runs that live, or that cannot be judged from here, are not touched.
+/// Marks a run so that it outlives its owner, until [`teardown`]. The mark is an empty volume: like all that is known of a
+/// run, it is on the engine.
+///
+/// # Errors
+/// When the engine refuses.
+pub async fn keep(engine: &Engine, run: &RunScope) -> Result<(), GcError> {
+    let volume = VolumeCreateRequest {
+        name: Some(format!("{}-{KEPT}", run.prefix())),
+        labels: Some(run.labels(KEPT).into_iter().collect()),
+        ..Default::default()
+    };
+    let created = engine.docker.create_volume(volume).await;
+    created.map(drop).map_err(|source| GcError { action: "mark as kept", kind: Kind::Volume, source })
+}
+
+/// Removes what runs whose owner is dead have left. Runs that live, that cannot be judged from here, or that were told to
+/// stay, are not touched.
 ///
 /// # Errors
 /// When the engine does not answer.
 pub async fn sweep(engine: &Engine) -> Result<BTreeMap<String, Swept>, GcError> {
     let mut swept = BTreeMap::new();
     for found in find(engine).await? {
-        if found.life == Life::Dead {
+        if found.life == Life::Dead && !found.kept {
             tracing::info!(run = found.run, things = found.things.len(), "removing what a dead run left");
             let result = remove(engine, &found.run).await?;
             swept.insert(found.run, result);
@@ -188,7 +214,7 @@ async fn remove_one(engine: &Engine, thing: &Thing, end: Instant) -> Result<(), 
 /// Everything on the engine with a label (`key` or `key=value`), and its labels.
 async fn list(engine: &Engine, label: &str) -> Result<Vec<(Thing, HashMap<String, String>)>, GcError> {
     let filters = HashMap::from([("label", vec![label])]);
-    let failed = |kind| move |source| GcError { kind, source };
+    let failed = |kind| move |source| GcError { action: "list", kind, source };
     let containers = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
     let networks = ListNetworksOptionsBuilder::new().filters(&filters).build();
     let volumes = ListVolumesOptionsBuilder::new().filters(&filters).build();
@@ -205,8 +231,9 @@ async fn list(engine: &Engine, label: &str) -> Result<Vec<(Thing, HashMap<String
     let networks = networks.map(|network| (Kind::Network, network.name.or(network.id), network.labels));
     let volumes = volumes.map_err(failed(Kind::Volume))?.volumes.unwrap_or_default().into_iter();
     let volumes = volumes.map(|volume| (Kind::Volume, Some(volume.name), Some(volume.labels)));
-    let things = containers.chain(networks).chain(volumes).filter_map(|(kind, name, labels)| {
-        Some((Thing { kind, name: name? }, labels.unwrap_or_default()))
-    });
+    let things = containers
+        .chain(networks)
+        .chain(volumes)
+        .filter_map(|(kind, name, labels)| Some((Thing { kind, name: name? }, labels.unwrap_or_default())));
     Ok(things.collect())
 }

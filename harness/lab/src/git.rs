@@ -103,7 +103,8 @@ impl GitServer {
 
     async fn until_ready(&self) -> Result<(), GitError> {
         // Bash opens the ports: the image has no client that would greet without credentials.
-        const ASK: &str = "read -rt 1 hello </dev/tcp/127.0.0.1/22 && [[ $hello == SSH-2.0* ]] || { echo 'no SSH greeting'; exit 1; }
+        const ASK: &str =
+            "read -rt 1 hello </dev/tcp/127.0.0.1/22 && [[ $hello == SSH-2.0* ]] || { echo 'no SSH greeting'; exit 1; }
             exec 3<>/dev/tcp/127.0.0.1/80 || { echo 'nothing listens for HTTP'; exit 1; }
             [ -f /srv/git/fleet.git/HEAD ] || { echo 'no repository'; exit 1; }";
         let wait = Wait { deadline: READY_DEADLINE, interval: Duration::from_millis(50) };

@@ -92,7 +92,8 @@ pub fn spawn(program: &Path, run: &RunScope) -> Result<Reaper, ReaperError> {
 /// When the system refuses.
 pub fn detach() -> Result<(), ReaperError> {
     // Fails in a process group's leader, which is what a shell makes of it when a person calls it: then it has its own.
-    nix::unistd::setsid().or_else(|error| if error == nix::Error::EPERM { Ok(nix::unistd::getpid()) } else { Err(error) })
+    nix::unistd::setsid()
+        .or_else(|error| if error == nix::Error::EPERM { Ok(nix::unistd::getpid()) } else { Err(error) })
         .map_err(ReaperError::Detach)?;
     close_inherited();
     // Not `println`: its buffer would be lost with the descriptor that is replaced below.
@@ -111,13 +112,17 @@ fn close_inherited() {
     }
 }
 
-/// Waits for the owner's death, then removes all that its run has on the engine. The body of `ferry reap`.
+/// Waits for the owner's death, then removes all that its run has on the engine, unless it was told to stay. The body of
+/// `ferry reap`.
 ///
 /// # Errors
 /// When the engine does not answer.
 pub async fn reap(engine: &Engine, run: &RunId, pid: u32, start: &str) -> Result<Swept, ReaperError> {
     while alive(pid, start) {
         tokio::time::sleep(INTERVAL).await;
+    }
+    if gc::find(engine).await?.iter().any(|found| found.run == run.as_str() && found.kept) {
+        return Ok(Swept::default());
     }
     tracing::info!(%run, "the owner is dead: removing what it left");
     Ok(gc::teardown(engine, run).await?)

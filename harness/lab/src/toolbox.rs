@@ -30,7 +30,12 @@ impl Toolbox {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub async fn start(engine: &Engine, run: &RunScope, network: &Network, image: &str) -> Result<Self, ContainerError> {
+    pub async fn start(
+        engine: &Engine,
+        run: &RunScope,
+        network: &Network,
+        image: &str,
+    ) -> Result<Self, ContainerError> {
         let spec = ContainerSpec {
             role: "toolbox".into(),
             image: image.into(),

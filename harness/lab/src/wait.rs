@@ -42,7 +42,11 @@ impl Wait {
     ///
     /// # Errors
     /// When it will not be there, or was not in time.
-    pub async fn until<T, E, F>(self, mut look: impl FnMut() -> F, mut not_yet: impl FnMut(&str)) -> Result<T, Waited<E>>
+    pub async fn until<T, E, F>(
+        self,
+        mut look: impl FnMut() -> F,
+        mut not_yet: impl FnMut(&str),
+    ) -> Result<T, Waited<E>>
     where
         F: Future<Output = Look<T, E>>,
     {

@@ -62,13 +62,17 @@ struct Trial {
 }
 
 impl Trial {
-    /// `salt` keeps the images of tests that run side by side apart.
-    async fn new(salt: &str) -> Self {
+    async fn new() -> Self {
         let engine = Engine::connect().await.unwrap();
-        let yaml = YAML
-            .replace("{dockerfile: {dir: trial}}", &format!("{{dockerfile: {{dir: trial, args: {{SALT: {salt}}}}}}}"));
+        let cache = tempfile::tempdir().unwrap();
+        // The engine is shared: images of other trials, past or at the same time, must have other keys.
+        let salt = cache.path().file_name().unwrap().display();
+        let yaml = YAML.replace(
+            "{dockerfile: {dir: trial}}",
+            &format!("{{dockerfile: {{dir: trial, args: {{SALT: '{salt}'}}}}}}"),
+        );
         let bundle = bundle::parse(&yaml, Sources::of(SOURCES)).unwrap();
-        Self { engine, bundle, cache: tempfile::tempdir().unwrap() }
+        Self { engine, bundle, cache }
     }
 
     fn options(&self, images: Images) -> Options {
@@ -121,7 +125,7 @@ impl Started {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Docker"]
 async fn what_was_built_is_found_again_and_only_what_is_lost_is_built_again() {
-    let trial = Trial::new("again").await;
+    let trial = Trial::new().await;
     let options = trial.options(Images::Source);
     let started = Started::default();
     let first = trial.prepare(&options, &started).await.unwrap();
@@ -151,7 +155,7 @@ async fn what_was_built_is_found_again_and_only_what_is_lost_is_built_again() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Docker"]
 async fn two_at_once_build_everything_once() {
-    let trial = Trial::new("at-once").await;
+    let trial = Trial::new().await;
     let options = trial.options(Images::Source);
     let started = Started::default();
     let (one, two) = tokio::join!(trial.prepare(&options, &started), trial.prepare(&options, &started));
@@ -163,7 +167,7 @@ async fn two_at_once_build_everything_once() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Docker"]
 async fn a_failed_build_says_what_the_engine_said_and_leaves_nothing() {
-    let trial = Trial::new("failed").await;
+    let trial = Trial::new().await;
     let yaml = YAML.replace("dir: both", "dir: trial").replace("base: trial-image, ", "");
     static BROKEN: &[SourceFile] = &[
         SourceFile { path: "files/go.mod", executable: false, content: b"module files\n\ngo 1.20\n" },
@@ -182,7 +186,7 @@ async fn a_failed_build_says_what_the_engine_said_and_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Docker"]
 async fn cancelling_stops_and_leaves_nothing() {
-    let trial = Trial::new("cancelled").await;
+    let trial = Trial::new().await;
     let cancel = CancellationToken::new();
     struct CancelAtStart(CancellationToken);
     impl Progress for CancelAtStart {
@@ -237,7 +241,7 @@ impl RegistryContainer {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Docker"]
 async fn a_mirror_gives_back_by_digest_what_was_pushed_to_it() {
-    let trial = Trial::new("mirror").await;
+    let trial = Trial::new().await;
     let registry = RegistryContainer::start(&trial.engine).await;
     let mirror = format!("{}/proxy", registry.host);
     let wanted = ["trial-image", "trial-files"];

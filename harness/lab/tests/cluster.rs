@@ -93,7 +93,8 @@ async fn a_cluster_is_usable_loadable_and_leaves_nothing(#[case] profile: &str, 
         });
         pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
     }
-    let wait = ["kubectl", "wait", "pod/loaded", "pod/pulled", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"];
+    let wait =
+        ["kubectl", "wait", "pod/loaded", "pod/pulled", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"];
     let waited = toolbox.exec(wait).succeed().await;
     let why = toolbox.exec(["kubectl", "describe", "pods"]).succeed().await.unwrap().stdout;
     waited.unwrap_or_else(|error| panic!("{error}\n{why}"));
@@ -126,7 +127,8 @@ async fn push(lab: &Lab, registry: &Registry, image: &str) {
         ..Default::default()
     };
     let options = PushImageOptionsBuilder::new().tag("1").build();
-    let pushed: Result<Vec<_>, _> = lab.engine.docker.push_image(&name, Some(options), Some(credentials)).try_collect().await;
+    let pushed: Result<Vec<_>, _> =
+        lab.engine.docker.push_image(&name, Some(options), Some(credentials)).try_collect().await;
     lab.engine.docker.remove_image(&format!("{name}:1"), None::<RemoveImageOptions>, None).await.unwrap();
     pushed.unwrap();
     assert_eq!(registry::ADDRESS, "registry.ferry:5000");

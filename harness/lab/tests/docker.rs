@@ -47,7 +47,7 @@ async fn a_sweep_removes_what_dead_owners_left_and_nothing_else() {
     let lab = Lab::new().await;
     let dead = lab.with_dead_owner();
     let (_network, _toolbox) = toolbox(&lab).await;
-    let (_dead_network, dead_toolbox) = toolbox_of(&dead).await;
+    let (_dead_network, dead_toolbox) = toolbox(&dead).await;
     let found = gc::find(&lab.engine).await.unwrap();
     let life = |lab: &Lab| found.iter().find(|found| found.run == lab.run.id.as_str()).unwrap().life;
     assert_eq!((life(&lab), life(&dead)), (Life::Alive, Life::Dead));
@@ -60,8 +60,17 @@ async fn a_sweep_removes_what_dead_owners_left_and_nothing_else() {
     lab.teardown().await;
 }
 
-async fn toolbox_of(lab: &Lab) -> (Network, Toolbox) {
-    toolbox(lab).await
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Docker"]
+async fn a_kept_run_outlives_its_owner_until_it_is_torn_down() {
+    let lab = Lab::new().await;
+    let dead = lab.with_dead_owner();
+    Network::create(&dead.engine, &dead.run).await.unwrap();
+    gc::keep(&dead.engine, &dead.run).await.unwrap();
+    let swept = gc::sweep(&lab.engine).await.unwrap();
+    assert!(!swept.contains_key(dead.run.id.as_str()), "{swept:?}");
+    assert_eq!(dead.things().await.len(), 2, "the network and the mark");
+    dead.teardown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,13 +99,16 @@ async fn commands_in_a_container_are_fed_heard_judged_and_bounded() {
         .await
         .unwrap();
     assert_eq!((output.exit_code, output.stdout.as_str(), output.stderr.as_str()), (3, "one\ntwo\n4\n", "wrong\n"));
-    let of = |wanted| lines.iter().filter(|(stream, _)| *stream == wanted).map(|(_, line)| line.as_str()).collect::<Vec<_>>();
+    let of = |wanted| {
+        lines.iter().filter(|(stream, _)| *stream == wanted).map(|(_, line)| line.as_str()).collect::<Vec<_>>()
+    };
     assert_eq!((of(Stream::Out), of(Stream::Err)), (vec!["one", "two", "4"], vec!["wrong"]));
 
     let failed = toolbox.exec(["sh", "-c", "echo no such thing >&2; exit 4"]).succeed().await.unwrap_err().to_string();
     assert!(failed.contains("ended with 4: no such thing"), "{failed}");
 
-    let late = toolbox.exec(["sh", "-c", "echo begun; sleep 300; true"]).deadline(Duration::from_millis(500)).run().await;
+    let late =
+        toolbox.exec(["sh", "-c", "echo begun; sleep 300; true"]).deadline(Duration::from_millis(500)).run().await;
     let Err(ExecError::Deadline { said, .. }) = late else { panic!("{late:?}") };
     assert_eq!(said, "begun");
     let started = Instant::now();
@@ -112,9 +124,12 @@ async fn files_go_in_and_out_with_their_modes() {
     let lab = Lab::new().await;
     let (_network, toolbox) = toolbox(&lab).await;
     let at = toolbox.container();
-    at.upload(&[File::private("/etc/ferry/new/secret", "12"), File::program("/usr/local/bin/hi", "#!/bin/sh\necho hi\n")])
-        .await
-        .unwrap();
+    at.upload(&[
+        File::private("/etc/ferry/new/secret", "12"),
+        File::program("/usr/local/bin/hi", "#!/bin/sh\necho hi\n"),
+    ])
+    .await
+    .unwrap();
     let listed = at.exec(["stat", "-c", "%a %U %n", "/etc/ferry/new/secret"]).succeed().await.unwrap();
     assert_eq!(listed.stdout, "600 root /etc/ferry/new/secret\n");
     assert_eq!(at.exec(["hi"]).succeed().await.unwrap().stdout, "hi\n");
@@ -146,7 +161,9 @@ async fn one_repository_answers_over_ssh_and_http_to_its_own_run_alone() {
     assert_eq!(toolbox.exec(["sh", "-ec", &pull]).succeed().await.unwrap().stdout, "one\ntwo\n");
 
     let stranger = toolbox.container();
-    let http = stranger.exec(["git", "-c", "credential.helper=", "ls-remote", &git.http_url()]).env("GIT_TERMINAL_PROMPT", "0");
+    let http = stranger
+        .exec(["git", "-c", "credential.helper=", "ls-remote", &git.http_url()])
+        .env("GIT_TERMINAL_PROMPT", "0");
     let http = http.succeed().await.unwrap_err().to_string();
     assert!(http.contains("could not read Username"), "{http}");
     let ssh = "ssh -o StrictHostKeyChecking=no -o BatchMode=yes";
@@ -176,7 +193,8 @@ async fn the_registry_answers_on_loopback_and_to_its_own_run_alone() {
     assert_eq!(status(None).await, "401");
     assert_eq!(status(Some("Basic Zmx1eDp3cm9uZw==".into())).await, "401");
 
-    let inspected = lab.engine.docker.inspect_container(&registry.container().name, None::<InspectContainerOptions>).await.unwrap();
+    let inspected =
+        lab.engine.docker.inspect_container(&registry.container().name, None::<InspectContainerOptions>).await.unwrap();
     let bindings = inspected.network_settings.unwrap().ports.unwrap().into_values().flatten().flatten();
     let addresses: Vec<_> = bindings.filter_map(|binding| binding.host_ip).collect();
     assert_eq!(addresses, ["127.0.0.1"]);

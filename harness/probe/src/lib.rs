@@ -25,5 +25,5 @@ pub mod spec;
 mod vigil;
 
 pub use clock::Clock;
-pub use sampler::{Sampler, SamplerError, SamplerHandle, Sink};
+pub use sampler::{STOP_MARGIN, Sampler, SamplerError, SamplerHandle, Sink};
 pub use spec::{Connection, HttpSpec, KindSpec, Place, ProbeSpec, SpecError};

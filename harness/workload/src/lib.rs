@@ -12,7 +12,7 @@
 //! | `/metrics` | counters in Prometheus' text format |
 //!
 //! On SIGTERM it tells its readiness first and goes on serving for a while, because endpoints and proxies learn of it late;
-//! see [`serve`].
+//! see [`serve()`].
 
 pub mod app;
 pub mod config;

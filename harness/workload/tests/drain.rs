@@ -118,7 +118,7 @@ async fn no_request_is_lost_until_it_stops_listening(#[case] signal: Signal) {
             let ended =
                 block.start + u64::from(*place) * block.interval + u64::from(block.latency[*place as usize]) * 1_000;
             if ended < listened_until {
-                lost.push((&block.probe, ended - signalled, failure));
+                lost.push((&block.probe, ended.saturating_sub(signalled), failure));
             }
         }
     }

@@ -28,7 +28,7 @@ pub struct Executor<'a> {
     /// What is carried out.
     pub scenario: &'a Scenario,
     /// The lab's servers and tools.
-    pub stage: &'a Stage<'a>,
+    pub stage: &'a Stage,
     /// The cluster's API.
     pub cluster: &'a Cluster,
     /// The repository.
@@ -45,7 +45,7 @@ impl<'a> Executor<'a> {
     /// An executor that has done nothing yet.
     pub fn new(
         scenario: &'a Scenario,
-        stage: &'a Stage<'a>,
+        stage: &'a Stage,
         cluster: &'a Cluster,
         fleet: &'a Fleet<'a>,
         recorder: &'a Recorder,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ferry_lab::container::{Exec, File};
+use ferry_lab::container::File;
 use ferry_lab::toolbox::Toolbox;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -49,23 +49,25 @@ pub struct Fleet<'a> {
 }
 
 impl<'a> Fleet<'a> {
+    /// The clone of a repository that [`Fleet::push_first`] has filled.
+    pub fn of(toolbox: &'a Toolbox) -> Self {
+        Self { toolbox }
+    }
+
     /// Pushes `content` as the first commit of the empty repository at `url`.
-    pub async fn start(toolbox: &'a Toolbox, url: &str, content: &Path) -> Result<Self, StepError> {
-        let fleet = Self { toolbox };
+    pub async fn push_first(toolbox: &Toolbox, url: &str, content: &Path) -> Result<(), StepError> {
         let mut files = vec![];
         collect(content, content, &mut files)?;
-        fleet.toolbox.exec(["git", "init", "--quiet", "--initial-branch=main", CLONE]).succeed().await?;
-        fleet.toolbox.container().upload(&files).await?;
-        fleet.git(["remote", "add", "origin", url]).succeed().await?;
-        fleet.git(["add", "--all"]).succeed().await?;
-        fleet.git(["commit", "--quiet", "--message", "Start the fleet"]).succeed().await?;
-        fleet.git(["push", "--quiet", "--set-upstream", "origin", "main"]).succeed().await?;
-        Ok(fleet)
+        toolbox.container().upload(&files).await?;
+        let script = "git init --quiet --initial-branch=main; git remote add origin \"$1\"; git add --all; \
+                      git commit --quiet --message 'Start the fleet'; git push --quiet --set-upstream origin main";
+        Fleet { toolbox }.script(script, &[url]).await?;
+        Ok(())
     }
 
     /// Fetches what others have pushed (`flux bootstrap` does).
     pub async fn pull(&self) -> Result<(), StepError> {
-        self.git(["pull", "--quiet", "--rebase"]).succeed().await?;
+        self.script("git pull --quiet --rebase", &[]).await?;
         Ok(())
     }
 
@@ -75,7 +77,7 @@ impl<'a> Fleet<'a> {
         for change in changes {
             match change {
                 Change::Delete(path) => {
-                    self.git(["rm", "-r", "--quiet", "--", path]).succeed().await?;
+                    self.script("git rm -r --quiet -- \"$1\"", &[path]).await?;
                 }
                 Change::Write(path, content) => {
                     self.toolbox.container().upload(&[File::public(format!("{CLONE}/{path}"), content.as_bytes())]).await?;
@@ -91,16 +93,13 @@ impl<'a> Fleet<'a> {
                 }
             }
         }
-        self.git(["add", "--all"]).succeed().await?;
-        self.git(["commit", "--quiet", "--message", message]).succeed().await?;
-        self.git(["push", "--quiet"]).succeed().await?;
-        self.head().await
+        let script = "git add --all; git commit --quiet --message \"$1\"; git push --quiet; git rev-parse HEAD";
+        self.script(script, &[message]).await
     }
 
     /// The last commit that was pushed.
     pub async fn head(&self) -> Result<String, StepError> {
-        let output = self.git(["rev-parse", "origin/main"]).succeed().await?;
-        Ok(output.stdout.trim().to_string())
+        self.script("git rev-parse origin/main", &[]).await
     }
 
     /// Tells Flux that there is something new, as a Receiver does when a git host calls its webhook.
@@ -114,9 +113,13 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
-    fn git<'b>(&'b self, arguments: impl IntoIterator<Item = &'b str>) -> Exec<'b> {
-        let command = self.toolbox.exec(["git", "-C", CLONE].into_iter().chain(arguments));
-        OWNER.iter().fold(command, |command, (name, value)| command.env(name, value))
+    /// Runs a script in the clone, as its owner, and returns what it printed. One command for many steps of git: each
+    /// takes a tenth of a second to start.
+    async fn script(&self, script: &str, arguments: &[&str]) -> Result<String, StepError> {
+        let guarded = format!("cd {CLONE}; {script}");
+        let command = ["sh", "-euc", &guarded, "sh"].into_iter().chain(arguments.iter().copied());
+        let exec = OWNER.iter().fold(self.toolbox.exec(command), |exec, (name, value)| exec.env(name, value));
+        Ok(exec.shown_as(script).succeed().await?.stdout.trim().to_string())
     }
 }
 

@@ -31,8 +31,9 @@ use crate::edge::{Exit, Problem};
 use crate::view::Screen;
 use crate::view::bars::{Bars, word};
 use executor::Executor;
+use fleet::Fleet;
 use recorder::{Dispatcher, Recorder};
-use stage::{Servers, Stage};
+use stage::{Plot, Stage};
 
 /// What a run left behind.
 #[derive(Debug)]
@@ -89,7 +90,8 @@ pub async fn run(scenario: &Loaded, arguments: &RunArgs, ferry: &Path, screen: &
 #[derive(Debug, Default)]
 struct Lab {
     engine: Option<Engine>,
-    servers: Option<Servers>,
+    plot: Option<Plot>,
+    stage: Option<Stage>,
     reaper: Option<Reaper>,
 }
 
@@ -127,14 +129,15 @@ async fn migrate(
     let _watchdog = watchdog::start(engine.clone(), recorder.clone(), cancel.clone());
     lab.reaper = Some(teardown::start_reaper(ferry, scope)?);
     let folder = scenario.folder.as_path();
+    let profile = stage::profile(folder, &scenario.scenario)?;
     let work = async {
-        let servers = lab.servers.insert(Servers::start(&engine, scope, prepared, recorder).await?);
-        Stage::build(servers, folder, &scenario.scenario, recorder).await
+        let plot = lab.plot.insert(Plot::stake(&engine, scope, prepared, profile).await?);
+        plot.build(folder, &scenario.scenario, recorder).await
     };
-    let stage = recorder.activity("cluster", work).await?;
+    let stage = &*lab.stage.insert(recorder.activity("cluster", work).await?);
     let cluster = Cluster::connect(stage.kubeconfig()).await.map_err(|e| Problem::infra("the new cluster").because(e))?;
-    let fleet = recorder.activity("fleet", stage.start_fleet(&scenario.scenario.fleet)).await?;
-    Executor::new(&scenario.scenario, &stage, &cluster, &fleet, recorder, cancel.clone()).run().await;
+    let fleet = Fleet::of(stage.toolbox());
+    Executor::new(&scenario.scenario, stage, &cluster, &fleet, recorder, cancel.clone()).run().await;
     Ok(())
 }
 
@@ -157,8 +160,8 @@ async fn finish(
     };
     let mut left = vec![];
     if let Some(engine) = &lab.engine {
-        if let (Some(servers), false) = (&lab.servers, judgement.as_expected) {
-            teardown::collect_logs(servers, &scope, &recorder).await;
+        if let (Some(plot), false) = (&lab.plot, judgement.as_expected) {
+            teardown::collect_logs(&plot.provider, &scope, &recorder).await;
         }
         if stays {
             teardown::keep(&scope, &recorder);
@@ -171,7 +174,7 @@ async fn finish(
         }
     }
     // What these handles guard is gone, or is to stay.
-    std::mem::forget(lab.servers.take());
+    std::mem::forget(lab.stage.take());
     recorder.emit(EventKind::RunEnded);
     signals.abort();
     let closed = dispatcher.close();

@@ -1,7 +1,7 @@
 //! The lab as one run uses it: network, git server, registry, toolbox and cluster, made together and removed together.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ferry_lab::bundle::{Bundle, Prepared};
 use ferry_lab::cluster::{Cluster as LabCluster, ClusterRequest, Deadlines, Kind, Profile, Provider, ProviderName};
@@ -39,27 +39,33 @@ const DNS_IMAGE: &str = "registry.ferry:5000/lab/busybox:v1";
 /// What a run's only cluster is called.
 pub const CLUSTER: &str = "main";
 
-/// Components of the bundle that every run needs.
-const ALWAYS: [&str; 6] =
-    ["toolbox", "gitserver", "registry-lab", "node-1.34.4-lab", "ferry-workload-image", "busybox-image"];
+/// The nodes' image in the bundle.
+const NODE: &str = "node-1.34.4-lab";
 
-/// The servers and tools beside the cluster.
+/// The demo workload's image in the bundle.
+const WORKLOAD: &str = "ferry-workload-image";
+
+/// Components of the bundle that every run needs.
+const ALWAYS: [&str; 5] = ["toolbox", "gitserver", "registry-lab", NODE, WORKLOAD];
+
+/// What the lab is built from and by, before anything of it stands.
 #[derive(Debug)]
-pub struct Servers {
-    /// What the bundle has for this run.
-    pub prepared: Prepared,
+pub struct Plot {
+    engine: Engine,
+    scope: RunScope,
+    prepared: Prepared,
+    profile: Profile,
     /// Makes the cluster.
     pub provider: Kind,
-    git: GitServer,
-    registry: Registry,
-    toolbox: Toolbox,
 }
 
 /// The whole lab of one run, ready for its scenario.
 #[derive(Debug)]
-pub struct Stage<'a> {
-    servers: &'a Servers,
-    scenarios: &'a Path,
+pub struct Stage {
+    scenarios: PathBuf,
+    git: GitServer,
+    _registry: Registry,
+    toolbox: Toolbox,
     cluster: LabCluster,
     profile: Profile,
 }
@@ -79,76 +85,85 @@ pub fn components(scenario: &Scenario, bundle: &Bundle) -> Result<Vec<String>, P
     Ok(wanted.into_iter().collect())
 }
 
-impl Servers {
-    /// Starts them, all at once, on a network of the run's own.
-    pub async fn start(
+impl Plot {
+    /// Makes the run's network.
+    pub async fn stake(
         engine: &Engine,
         scope: &RunScope,
         prepared: Prepared,
-        recorder: &Recorder,
+        profile: Profile,
     ) -> Result<Self, Problem> {
-        let image = |name: &str| prepared.image(name).map_err(Problem::from);
-        let (git, registry, tools) = (image("gitserver")?, image("registry-lab")?, image("toolbox")?);
         let network = Network::create(engine, scope).await.map_err(|e| broken("the run's network", e))?;
+        let toolbox_image = prepared.image("toolbox")?.to_string();
+        let provider = Kind { engine: engine.clone(), run: scope.clone(), network, toolbox_image };
+        Ok(Self { engine: engine.clone(), scope: scope.clone(), prepared, profile, provider })
+    }
+
+    /// Builds everything: the servers, with the fleet pushed, while the cluster boots.
+    pub async fn build(&self, scenarios: &Path, scenario: &Scenario, recorder: &Recorder) -> Result<Stage, Problem> {
+        let ((git, registry, toolbox), cluster) =
+            tokio::try_join!(self.servers(scenarios, scenario, recorder), self.cluster(recorder))?;
+        // Makes pods pull from the registry without a secret of their own; nothing is pulled from it before this.
+        let (credentials, known) = (registry.node_file(), toolbox.know_cluster(&cluster.internal_kubeconfig.0));
+        known.await.map_err(|e| broken("the toolbox", e))?;
+        for node in &cluster.nodes {
+            let file = std::slice::from_ref(&credentials);
+            node.container.upload(file).await.map_err(|e| broken("the nodes' access to the registry", e))?;
+        }
+        let (scenarios, profile) = (scenarios.to_path_buf(), self.profile.clone());
+        Ok(Stage { scenarios, git, _registry: registry, toolbox, cluster, profile })
+    }
+
+    async fn servers(
+        &self,
+        scenarios: &Path,
+        scenario: &Scenario,
+        recorder: &Recorder,
+    ) -> Result<(GitServer, Registry, Toolbox), Problem> {
+        let image = |name: &str| self.prepared.image(name).map_err(Problem::from);
+        let (git, registry, tools) = (image("gitserver")?, image("registry-lab")?, image("toolbox")?);
+        let (engine, scope, network) = (&self.engine, &self.scope, &self.provider.network);
         let (registry, git, toolbox) = tokio::try_join!(
-            async { Registry::start(engine, scope, &network, registry).await.map_err(|e| broken("the OCI registry", e)) },
-            async { GitServer::start(engine, scope, &network, git).await.map_err(|e| broken("the git server", e)) },
-            async { Toolbox::start(engine, scope, &network, tools).await.map_err(|e| broken("the toolbox", e)) },
+            async { Registry::start(engine, scope, network, registry).await.map_err(|e| broken("the OCI registry", e)) },
+            async { GitServer::start(engine, scope, network, git).await.map_err(|e| broken("the git server", e)) },
+            async { Toolbox::start(engine, scope, network, tools).await.map_err(|e| broken("the toolbox", e)) },
         )?;
         for secret in [&git.credentials.password, &registry.credentials.password, &registry.credentials.basic()] {
             recorder.conceal(secret);
         }
         toolbox.know_servers(&git, &registry).await.map_err(|e| broken("the toolbox", e))?;
-        let provider = Kind {
-            engine: engine.clone(),
-            run: scope.clone(),
-            network,
-            toolbox_image: tools.into(),
-        };
-        Ok(Self { prepared, provider, git, registry, toolbox })
+        Fleet::push_first(&toolbox, &git.ssh_url(), &scenarios.join(scenario.fleet.value.as_str()))
+            .await
+            .map_err(|e| Problem::infra("the fleet could not be pushed to the git server").because(e))?;
+        Ok((git, registry, toolbox))
     }
-}
 
-impl<'a> Stage<'a> {
-    /// Adds the cluster, usable, with the demo workload's image on its nodes.
-    pub async fn build(
-        servers: &'a Servers,
-        scenarios: &'a Path,
-        scenario: &Scenario,
-        recorder: &Recorder,
-    ) -> Result<Self, Problem> {
-        let profile = profile(scenarios, scenario)?;
-        let image = |name: &str| servers.prepared.image(name).map_err(Problem::from);
+    /// The cluster, usable, with the demo workload's image on its nodes.
+    async fn cluster(&self, recorder: &Recorder) -> Result<LabCluster, Problem> {
         let request = ClusterRequest {
             name: CLUSTER.into(),
-            profile: profile.clone(),
-            node_image: image("node-1.34.4-lab")?.into(),
+            profile: self.profile.clone(),
+            node_image: self.prepared.image(NODE)?.into(),
             dns_image: DNS_IMAGE.into(),
             resolvable: vec![ferry_lab::git::HOST.into()],
-            node_files: vec![servers.registry.node_file()],
+            node_files: vec![],
             deadlines: Deadlines::default(),
         };
         let not_yet = |why: ferry_lab::cluster::NotUsableYet| {
-            recorder.emit(EventKind::Log { level: Level::Debug, message: format!("not yet: {}: {}", why.stage, why.reason) });
+            let message = format!("not yet: {}: {}", why.stage, why.reason);
+            recorder.emit(EventKind::Log { level: Level::Debug, message });
         };
-        let cluster = servers.provider.create(&request, &not_yet).await.map_err(|e| {
+        let cluster = self.provider.create(&request, &not_yet).await.map_err(|e| {
             broken("the cluster", e).hint("`--keep on-failure` leaves it to be looked at".to_string())
         })?;
         recorder.fact("cluster", &cluster.name);
-        let workload = image("ferry-workload-image")?;
-        tokio::try_join!(
-            async {
-                let loaded = servers.provider.load_image(&cluster, workload, WORKLOAD_IMAGE).await;
-                loaded.map_err(|e| broken("the workload's image could not be loaded into the nodes", e))
-            },
-            async {
-                let known = servers.toolbox.know_cluster(&cluster.internal_kubeconfig.0).await;
-                known.map_err(|e| broken("the toolbox", e))
-            },
-        )?;
-        Ok(Self { servers, scenarios, cluster, profile })
+        let loaded = self.provider.load_image(&cluster, self.prepared.image(WORKLOAD)?, WORKLOAD_IMAGE).await;
+        loaded.map_err(|e| broken("the workload's image could not be loaded into the nodes", e))?;
+        Ok(cluster)
     }
+}
 
+impl Stage {
     /// The kubeconfig for this host.
     pub fn kubeconfig(&self) -> &Path {
         &self.cluster.kubeconfig
@@ -156,12 +171,12 @@ impl<'a> Stage<'a> {
 
     /// The git server.
     pub fn git(&self) -> &GitServer {
-        &self.servers.git
+        &self.git
     }
 
     /// The container in which flux, kubectl, helm and git run.
     pub fn toolbox(&self) -> &Toolbox {
-        &self.servers.toolbox
+        &self.toolbox
     }
 
     /// The loopback port of this host on which a node port of the profile answers.
@@ -176,15 +191,9 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// Fills the empty repository with the fleet in `folder`.
-    pub async fn start_fleet(&self, folder: &RelPath) -> Result<Fleet<'_>, Problem> {
-        let start = Fleet::start(self.toolbox(), &self.git().ssh_url(), &self.scenarios.join(folder.as_str())).await;
-        start.map_err(|e| Problem::infra("the fleet could not be pushed to the git server").because(e))
-    }
-
     /// The text of a file that a step names: beside the scenario, or in its fleet.
     pub fn scenario_file(&self, scenario: &Scenario, file: &RelPath) -> Result<String, StepError> {
-        let files = Disk::new(self.scenarios);
+        let files = Disk::new(&self.scenarios);
         let path = folders::locate(scenario, file, &files)
             .ok_or_else(|| StepError::mismatch(format!("there is no file {file}"), None))?;
         Ok(fs_err::read_to_string(files.path(&path))?)

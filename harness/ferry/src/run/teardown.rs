@@ -12,7 +12,7 @@ use ferry_record::EventKind;
 use ferry_record::event::Level;
 
 use super::recorder::Recorder;
-use super::stage::{CLUSTER, Servers};
+use super::stage::CLUSTER;
 use crate::edge::Problem;
 
 /// How long collecting logs may take; an engine in trouble must not hold the tear-down.
@@ -36,10 +36,10 @@ pub(super) fn start_reaper(ferry: &Path, scope: &RunScope) -> Result<Reaper, Pro
 }
 
 /// Copies journals and pod logs into the run's folder.
-pub(super) async fn collect_logs(servers: &Servers, scope: &RunScope, recorder: &Recorder) {
+pub(super) async fn collect_logs(provider: &dyn Provider, scope: &RunScope, recorder: &Recorder) {
     let to = scope.dir.join("logs");
     let work = async {
-        let missing = servers.provider.export_logs(CLUSTER, &to).await;
+        let missing = provider.export_logs(CLUSTER, &to).await;
         if missing.is_empty() { Ok(()) } else { Err(missing.join("; ")) }
     };
     let bounded = async {

@@ -36,7 +36,7 @@ pub struct Context<'a> {
     /// The scenario that they are part of.
     pub scenario: &'a Scenario,
     /// The lab's servers and tools.
-    pub stage: &'a Stage<'a>,
+    pub stage: &'a Stage,
     /// The cluster's API.
     pub cluster: &'a Cluster,
     /// The git repository that Flux syncs.

@@ -77,7 +77,7 @@ pub struct Draft {
 }
 
 impl Cache {
-    /// The cache at `root`; else at `FERRY_CACHE`, `$XDG_CACHE_HOME/flux-ferry` or `~/.cache/flux-ferry`.
+    /// The cache at `root`; else at [`default_root`].
     pub fn open(root: Option<&Path>) -> io::Result<Self> {
         let cache = Self { root: root.map(Path::to_owned).unwrap_or_else(default_root) };
         for folder in ["components", "locks", "logs", "toolchains"] {
@@ -152,18 +152,16 @@ impl Cache {
         Ok(Draft { folder, target: self.root.join("components").join(slug) })
     }
 
-    /// Removes the entry with this slug, and its log and lock. Does nothing while somebody holds the lock.
+    /// Removes the entry with this slug, and its log. Does nothing while somebody holds the lock. The lock's file stays: others
+    /// may be waiting for it, and would then hold one lock and newcomers another.
     pub fn remove(&self, slug: &str) -> io::Result<bool> {
         let Some(_lock) = self.try_lock(slug)? else { return Ok(false) };
         remove(&self.root.join("components").join(slug))?;
         remove(&self.draft_folder(slug))?;
-        for file in [self.log(slug), self.lock_path(slug)] {
-            match fs_err::remove_file(file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        match fs_err::remove_file(self.log(slug)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(true),
         }
-        Ok(true)
     }
 
     /// Removes what an interrupted build left. Does nothing while a build is at it.

@@ -8,6 +8,7 @@ use bollard::Docker;
 use bollard::errors::Error;
 use bollard::query_parameters::{RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder};
 use futures::TryStreamExt as _;
+use jiff::Timestamp;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::error::{Doing as _, StepError};
@@ -26,6 +27,7 @@ pub(super) const BUILD_CONTAINER: &str = "flux-ferry-build-";
 pub(super) struct Found {
     pub(super) id: String,
     pub(super) bytes: u64,
+    pub(super) made: Option<Timestamp>,
 }
 
 /// The image of that name, if the engine has it.
@@ -33,7 +35,8 @@ pub(super) async fn find(docker: &Docker, name: &str) -> Result<Option<Found>, E
     match docker.inspect_image(name).await {
         Ok(image) => {
             let bytes = image.size.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default();
-            Ok(Some(Found { id: image.id.unwrap_or_default(), bytes }))
+            let made = image.created.and_then(|created| Timestamp::from_second(created.unix_timestamp()).ok());
+            Ok(Some(Found { id: image.id.unwrap_or_default(), bytes, made }))
         }
         Err(error) if is_not_found(&error) => Ok(None),
         Err(error) => Err(error),

@@ -30,7 +30,7 @@ pub struct Listed {
     pub digest: Option<String>,
     /// How it would be got; none where a run would first ask the registries.
     pub way: Option<Way>,
-    /// When it was got, if it is there.
+    /// When it was made, if it is there; the epoch if nobody knows.
     pub cached: Option<Timestamp>,
     /// Its size in bytes, if it is there.
     pub bytes: Option<u64>,
@@ -67,7 +67,7 @@ pub async fn list(engine: &Engine, bundle: &Bundle, options: &Options) -> Result
             reference: registry.map(|registry| registry.reference.clone()),
             digest: registry.and_then(|registry| session.pins.digest(registry)).map(str::to_owned),
             way: had.as_ref().map(|(way, _)| *way).or(only),
-            cached: had.as_ref().and_then(|(_, had)| had.entry.as_ref()).map(|entry| entry.meta.made),
+            cached: had.as_ref().map(|(_, had)| had.made.unwrap_or_default()),
             bytes: had.as_ref().map(|(_, had)| had.bytes),
             note: component.note.clone(),
         });

@@ -117,7 +117,7 @@ impl Maker<'_> {
             stages: leftovers.stages(),
         };
         let entry = blocking(move || draft.commit(&meta)).await?;
-        Ok(Had { image_id, bytes, entry: Some(entry) })
+        Ok(Had { image_id, bytes, made: Some(entry.meta.made), entry: Some(entry) })
     }
 
     /// Pulls or builds; gives the digest of a pull.

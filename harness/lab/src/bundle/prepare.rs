@@ -5,9 +5,10 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::cache::{Cache, Entry};
+use super::cache::{Cache, Entry, default_root};
 use super::error::BundleError;
 use super::graph::Outputs;
 use super::images;
@@ -142,7 +143,7 @@ impl<'a> Session<'a> {
         options: &'a Options,
     ) -> Result<Self, BundleError> {
         let cache = Cache::open(options.cache.as_deref()).map_err(|source| BundleError::Cache {
-            path: options.cache.clone().unwrap_or_else(|| PathBuf::from("~/.cache/flux-ferry")),
+            path: options.cache.clone().unwrap_or_else(default_root),
             source,
         })?;
         let given = options.lock.as_deref().map(|path| pins::read(path, false)).transpose()?.unwrap_or_default();
@@ -200,11 +201,16 @@ impl<'a> Session<'a> {
                 let found = images::find(&self.engine.docker, &image).await;
                 let found =
                     found.map_err(|source| BundleError::Engine { doing: format!("look for {image}"), source })?;
-                Ok(found.map(|found| Had { image_id: Some(found.id), bytes: found.bytes, entry }))
+                Ok(found.map(|found| Had { image_id: Some(found.id), bytes: found.bytes, made: found.made, entry }))
             }
-            Outputs::Files(outputs) => Ok(entry
-                .filter(|entry| outputs.iter().all(|output| entry.output(output).exists()))
-                .map(|entry| Had { image_id: None, bytes: entry.meta.bytes, entry: Some(entry) })),
+            Outputs::Files(outputs) => {
+                Ok(entry.filter(|entry| outputs.iter().all(|output| entry.output(output).exists())).map(|entry| Had {
+                    image_id: None,
+                    bytes: entry.meta.bytes,
+                    made: Some(entry.meta.made),
+                    entry: Some(entry),
+                }))
+            }
         }
     }
 
@@ -317,6 +323,8 @@ pub(super) struct Had {
     pub(super) image_id: Option<String>,
     /// Its size.
     pub(super) bytes: u64,
+    /// When it was made, as far as that is known.
+    pub(super) made: Option<Timestamp>,
     /// Its cache entry; an image in the engine can do without.
     pub(super) entry: Option<Entry>,
 }
@@ -400,7 +408,7 @@ components:
         let plan = Plan::of_all(&bundle, Way::Source, &Pins::default(), &around);
         let mut work = Work::default();
         work.todo.extend(plan.components.iter().map(|planned| (planned.name, planned)));
-        let had = || Had { image_id: None, bytes: 0, entry: None };
+        let had = || Had { image_id: None, bytes: 0, made: None, entry: None };
         let next = |work: &mut Work<'_>, heavy, light| work.next(heavy, light).map(|planned| planned.name.to_owned());
 
         assert_eq!(next(&mut work, true, true).as_deref(), Some("two"));

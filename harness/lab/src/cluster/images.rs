@@ -31,11 +31,7 @@ pub enum ImageError {
 
 /// Streams `image` (a name, not an id) from the engine into the node's store, where it will be known as `name` as well.
 pub(super) async fn load(engine: &Engine, node: &Node, image: &str, name: &str) -> Result<(), ImageError> {
-    engine
-        .docker
-        .inspect_image(image)
-        .await
-        .map_err(|source| ImageError::Missing { image: image.into(), source })?;
+    engine.docker.inspect_image(image).await.map_err(|source| ImageError::Missing { image: image.into(), source })?;
     let failed = |source| ImageError::Import { image: image.into(), node: node.name.clone(), source: Box::new(source) };
     let archive = engine.docker.export_image(image).map_err(std::io::Error::other).boxed();
     let import = node.container.exec(["ctr", "--namespace=k8s.io", "images", "import", "-"]);

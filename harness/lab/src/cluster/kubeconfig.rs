@@ -38,9 +38,8 @@ pub(super) fn with_server(kubeconfig: &str, server: &str) -> Result<String, Kube
 /// A client with the credentials in a file, whatever the environment says.
 pub(super) async fn client(path: &Path, cluster: &str) -> Result<kube::Client, ClusterError> {
     let kubeconfig = kube::config::Kubeconfig::read_from(path).map_err(KubeconfigError::from)?;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default())
-        .await
-        .map_err(KubeconfigError::from)?;
+    let config =
+        kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.map_err(KubeconfigError::from)?;
     kube::Client::try_from(config).map_err(|source| ClusterError::Client { cluster: cluster.into(), source })
 }
 

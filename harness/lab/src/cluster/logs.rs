@@ -21,7 +21,9 @@ pub(super) async fn export(engine: &Engine, node: &Node, to: &Path) -> Vec<Strin
         Ok::<_, ClusterError>([journal, pods, boot])
     };
     match results.await {
-        Ok(results) => results.into_iter().filter_map(|result| Some(format!("{}: {}", node.name, result.err()?))).collect(),
+        Ok(results) => {
+            results.into_iter().filter_map(|result| Some(format!("{}: {}", node.name, result.err()?))).collect()
+        }
         Err(error) => vec![format!("{}: {error}", node.name)],
     }
 }
@@ -38,11 +40,9 @@ async fn boot(node: &Node, to: &Path) -> Result<(), ClusterError> {
 
 async fn pods(engine: &Engine, node: &Node, to: &Path) -> Result<(), ClusterError> {
     let options = DownloadFromContainerOptionsBuilder::new().path(POD_LOGS).build();
-    let chunks: Vec<_> = engine
-        .docker
-        .download_from_container(&node.name, Some(options))
-        .try_collect()
-        .await
-        .map_err(|source| ContainerError::Api { action: "copy pod logs from", container: node.name.clone(), source })?;
+    let chunks: Vec<_> =
+        engine.docker.download_from_container(&node.name, Some(options)).try_collect().await.map_err(|source| {
+            ContainerError::Api { action: "copy pod logs from", container: node.name.clone(), source }
+        })?;
     Ok(tar::Archive::new(chunks.concat().as_slice()).unpack(to)?)
 }

@@ -185,6 +185,17 @@ impl Cluster {
         kubeconfig::client(&self.kubeconfig, &self.name).await
     }
 
+    /// Writes files into every node.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn upload(&self, files: &[File]) -> Result<(), ClusterError> {
+        for node in &self.nodes {
+            node.container.upload(files).await?;
+        }
+        Ok(())
+    }
+
     /// The node called `name`.
     ///
     /// # Errors

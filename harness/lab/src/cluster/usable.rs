@@ -226,34 +226,29 @@ enum Progress {
     Failed(String),
 }
 
+/// The container's state goes before the pod's phase, which follows it by a second or two.
 fn progress(pod: &Pod) -> Progress {
-    let Some(status) = &pod.status else { return Progress::Waiting("the pod has no status".into()) };
-    let state = status
-        .container_statuses
-        .iter()
-        .flatten()
-        .find_map(|container| container.state.as_ref())
-        .map(describe)
-        .unwrap_or_else(|| "not yet on a node".into());
-    match status.phase.as_deref() {
-        Some("Succeeded") => Progress::Done,
-        Some("Running") => Progress::Running,
-        Some("Failed") => Progress::Failed(format!("the pod failed: {state}")),
-        _ => Progress::Waiting(format!("the pod is pending: {state}")),
+    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+    let Some(state) = statuses.into_iter().flatten().find_map(|container| container.state.as_ref()) else {
+        return Progress::Waiting("the pod is not on a node yet".into());
+    };
+    match state {
+        ContainerState { terminated: Some(ended), .. } if ended.exit_code == 0 => Progress::Done,
+        ContainerState { terminated: Some(ended), .. } => Progress::Failed(format!(
+            "the pod failed with {}: {}",
+            ended.exit_code,
+            text(ended.reason.as_deref(), ended.message.as_deref())
+        )),
+        ContainerState { waiting: Some(waiting), .. } => Progress::Waiting(format!(
+            "the pod is pending: {}",
+            text(waiting.reason.as_deref(), waiting.message.as_deref())
+        )),
+        _ => Progress::Running,
     }
 }
 
-fn describe(state: &ContainerState) -> String {
-    let text = |reason: &Option<String>, message: &Option<String>| {
-        [reason, message].into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(": ")
-    };
-    match state {
-        ContainerState { terminated: Some(ended), .. } => {
-            format!("ended with {}: {}", ended.exit_code, text(&ended.reason, &ended.message))
-        }
-        ContainerState { waiting: Some(waiting), .. } => text(&waiting.reason, &waiting.message),
-        _ => "running".into(),
-    }
+fn text(reason: Option<&str>, message: Option<&str>) -> String {
+    [reason, message].into_iter().flatten().collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]
@@ -280,20 +275,22 @@ mod tests {
     }
 
     #[rstest]
-    #[case(json!({"phase": "Pending"}), Progress::Waiting("the pod is pending: not yet on a node".into()))]
-    #[case(
-        json!({"phase": "Pending", "containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
-            "state": {"waiting": {"reason": "ErrImagePull", "message": "no such host"}}}]}),
+    #[case::unscheduled(json!(null), Progress::Waiting("the pod is not on a node yet".into()))]
+    #[case::no_image(
+        json!({"waiting": {"reason": "ErrImagePull", "message": "no such host"}}),
         Progress::Waiting("the pod is pending: ErrImagePull: no such host".into())
     )]
-    #[case(json!({"phase": "Running"}), Progress::Running)]
-    #[case(json!({"phase": "Succeeded"}), Progress::Done)]
-    #[case(
-        json!({"phase": "Failed", "containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
-            "state": {"terminated": {"exitCode": 127, "reason": "Error"}}}]}),
-        Progress::Failed("the pod failed: ended with 127: Error".into())
+    #[case::running(json!({"running": {}}), Progress::Running)]
+    #[case::done(json!({"terminated": {"exitCode": 0, "reason": "Completed"}}), Progress::Done)]
+    #[case::no_program(
+        json!({"terminated": {"exitCode": 127, "reason": "Error"}}),
+        Progress::Failed("the pod failed with 127: Error".into())
     )]
-    fn a_pods_progress_is_read_from_its_status(#[case] status: serde_json::Value, #[case] expected: Progress) {
+    fn a_pods_progress_is_read_from_its_container(#[case] state: serde_json::Value, #[case] expected: Progress) {
+        let container =
+            json!({"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+        let statuses = if state.is_null() { json!([]) } else { json!([container]) };
+        let status = json!({"phase": "Pending", "containerStatuses": statuses});
         let pod: Pod = serde_json::from_value(json!({"metadata": {}, "status": status})).unwrap();
         assert_eq!(progress(&pod), expected);
     }

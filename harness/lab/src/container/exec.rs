@@ -226,7 +226,9 @@ impl<'a> Exec<'a> {
         let StartExecResults::Attached { mut output, input: mut stdin } =
             container.docker.start_exec(&id, Some(start)).await.map_err(failed)?
         else {
-            return Err(failed(bollard::errors::Error::IOError { err: std::io::Error::other("the engine detached from it") }));
+            return Err(failed(bollard::errors::Error::IOError {
+                err: std::io::Error::other("the engine detached from it"),
+            }));
         };
         let feed = async {
             let Some(mut input) = input else { return Ok(()) };
@@ -260,7 +262,10 @@ impl<'a> Exec<'a> {
 
 impl fmt::Debug for Exec<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exec").field("container", &self.container.name).field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("Exec")
+            .field("container", &self.container.name)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }
 
@@ -302,7 +307,9 @@ impl Heard {
     fn take(&mut self, chunk: LogOutput, sink: &mut Option<LineSink<'_>>) {
         match chunk {
             LogOutput::StdErr { message } => self.err.take(&message, Stream::Err, sink),
-            LogOutput::StdOut { message } | LogOutput::Console { message } => self.out.take(&message, Stream::Out, sink),
+            LogOutput::StdOut { message } | LogOutput::Console { message } => {
+                self.out.take(&message, Stream::Out, sink)
+            }
             LogOutput::StdIn { .. } => {}
         }
     }

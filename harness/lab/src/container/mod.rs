@@ -140,10 +140,11 @@ impl Container {
                 source => at.error("find the image of", source),
             });
         }
-        let guard = request(run, &name, &spec)
-            .start()
-            .await
-            .map_err(|source| ContainerError::Start { container: name, image: spec.image, source: Box::new(source) })?;
+        let guard = request(run, &name, &spec).start().await.map_err(|source| ContainerError::Start {
+            container: name,
+            image: spec.image,
+            source: Box::new(source),
+        })?;
         let container = Self { at, guard: Some(guard) };
         if !spec.aliases.is_empty() {
             container.at.rejoin(&spec.network, spec.aliases).await?;
@@ -208,7 +209,9 @@ fn request(run: &RunScope, name: &str, spec: &ContainerSpec) -> ContainerRequest
     let bindings: std::collections::HashMap<_, _> = spec
         .ports
         .iter()
-        .map(|port| (port.tcp().to_string(), Some(vec![PortBinding { host_ip: Some("127.0.0.1".into()), host_port: None }])))
+        .map(|port| {
+            (port.tcp().to_string(), Some(vec![PortBinding { host_ip: Some("127.0.0.1".into()), host_port: None }]))
+        })
         .collect();
     request.with_host_config_modifier(move |host| {
         // testcontainers would publish every exposed port on every address.

@@ -15,9 +15,9 @@ pub struct Needs {
     pub provider: Provider,
     /// The folder for built and pulled images and tools. It need not exist yet.
     pub cache: PathBuf,
-    /// Bytes that must be free there while images are built from source. Pulled ones need a tenth, cached ones nothing.
+    /// Bytes that a build of all images from source takes there and in the caches of its compilers. Pulled ones take a tenth.
     pub build_bytes: u64,
-    /// Bytes that must be free where the engine keeps images and containers.
+    /// Bytes that all images and a run take where the engine keeps them.
     pub engine_bytes: u64,
     /// Bytes of memory that must be free.
     pub memory_bytes: u64,

@@ -112,7 +112,7 @@ fn cramped() -> Report {
         .file("/proc/self/status", "CapBnd:\t000001fffeffffff\n")
         .file("/proc/meminfo", "MemTotal: 2048000 kB\nMemAvailable:    1048576 kB\n");
     machine.taken = [(8080, Some("nginx (process 77)".into())), (9090, None)].into();
-    machine.spaces = [("/cache", 9, 1), ("/var/lib/docker", 9, 1)]
+    machine.spaces = [("/cache", 2, 1), ("/var/lib/docker", 2, 1)]
         .map(|(path, gib, file_system)| (path.into(), Space { free_bytes: gib << 30, file_system }))
         .into();
     machine.config = Some("CONFIG_OVERLAY_FS=y\nCONFIG_VETH=m\nCONFIG_NF_CONNTRACK=y\nCONFIG_NF_NAT=y\n".into());
@@ -203,6 +203,23 @@ fn go_is_wanted_only_where_something_is_built(
     let report = examine(&Needs { images, ..needs() }, &FakeMachine::debian(), &probes);
     let status = |name| report.findings.iter().find(|finding| finding.check == name).map(|finding| finding.status);
     assert_eq!((status("registries"), status("go")), (Some(registry), Some(go)));
+}
+
+#[rstest]
+#[case::all_cached(Images::Cached, 4, Status::Ok)]
+#[case::too_little_for_any_run(Images::Cached, 2, Status::Fail)]
+#[case::enough_to_pull(Images::Registry, 10, Status::Ok)]
+#[case::enough_to_build(Images::Source, 28, Status::Ok)]
+#[case::enough_if_most_is_cached(Images::Source, 20, Status::Warn)]
+#[case::too_little_for_any_build(Images::Source, 2, Status::Fail)]
+fn how_much_room_is_enough(#[case] images: Images, #[case] gib: u64, #[case] expected: Status) {
+    let mut machine = FakeMachine::debian();
+    for space in machine.spaces.values_mut() {
+        space.free_bytes = gib << 30;
+    }
+    let report = examine(&Needs { images, ..needs() }, &machine, &with_engine(info()));
+    let disk = report.findings.iter().find(|finding| finding.check == "disk").map(|finding| finding.status);
+    assert_eq!(disk, Some(expected));
 }
 
 #[test]

@@ -86,7 +86,9 @@ mod tests {
             workers,
             ports: [("web".into(), 30080)].into(),
             pod_network: true,
-            kubeadm: vec![json!({"kind": "ClusterConfiguration", "etcd": {"local": {"extraArgs": {"unsafe-no-fsync": "true"}}}})],
+            kubeadm: vec![
+                json!({"kind": "ClusterConfiguration", "etcd": {"local": {"extraArgs": {"unsafe-no-fsync": "true"}}}}),
+            ],
         }
     }
 

@@ -61,14 +61,35 @@ impl Kind {
         format!("{}-{name}", self.run.prefix())
     }
 
+    /// Makes the cluster on ports that are free now, and returns its kubeconfig and the ports.
+    async fn try_create(&self, request: &ClusterRequest, suffix: &str) -> Result<(String, HostPorts), ClusterError> {
+        let ports = HostPorts::choose(&request.profile)?;
+        let config = config::render(&request.profile, &ports, self.engine.quirks())
+            .map_err(kubeconfig::KubeconfigError::from)?;
+        self.run.write_private(&format!("kind-{}{suffix}.yaml", request.name), &config)?;
+        let log = self.run.dir.join(format!("kind-{}{suffix}.log", request.name));
+        Ok((self.run_kind(request, &config, &log).await?, ports))
+    }
+
     /// Runs `kind create cluster` to its end, its output going to `log`, and returns the kubeconfig that it wrote.
     async fn run_kind(&self, request: &ClusterRequest, config: &str, log: &Path) -> Result<String, ClusterError> {
         let cluster = self.cluster_name(&request.name);
         let labels = self.run.labels("node");
         let labels: String = labels.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
         let arguments = [
-            "create", "cluster", "--name", &cluster, "--image", &request.node_image, "--config", inside::CONFIG, "--kubeconfig",
-            inside::KUBECONFIG, "--retain", "--wait", "0s",
+            "create",
+            "cluster",
+            "--name",
+            &cluster,
+            "--image",
+            &request.node_image,
+            "--config",
+            inside::CONFIG,
+            "--kubeconfig",
+            inside::KUBECONFIG,
+            "--retain",
+            "--wait",
+            "0s",
         ];
         let container = Container::start(
             &self.engine,
@@ -155,20 +176,19 @@ impl Provider for Kind {
         not_yet: &(dyn Fn(NotUsableYet) + Send + Sync),
     ) -> Result<Cluster, ClusterError> {
         let name = self.cluster_name(&request.name);
-        let ports = HostPorts::choose(&request.profile)?;
-        let config = config::render(&request.profile, &ports, self.engine.quirks()).map_err(kubeconfig::KubeconfigError::from)?;
-        self.run.write_private(&format!("kind-{}.yaml", request.name), &config)?;
-        let log = self.run.dir.join(format!("kind-{}.log", request.name));
-        let external = self.run_kind(request, &config, &log).await?;
-
+        let (external, ports) = match self.try_create(request, "").await {
+            // A port that was free a moment ago is not now: others are.
+            Err(ClusterError::Create { said, .. }) if is_port_taken(&said) => {
+                self.delete(&request.name).await?;
+                self.try_create(request, "-again").await?
+            }
+            made => made?,
+        };
         let kubeconfig = self.run.write_private(&format!("kubeconfig-{}", request.name), &external)?;
         let nodes = self.nodes(&name).await?;
-        for node in &nodes {
-            node.container.upload(&request.node_files).await?;
-        }
         let internal = kubeconfig::with_server(&external, &format!("https://{name}-control-plane:6443"))?;
-        let cluster =
-            Cluster { name, kubeconfig, internal_kubeconfig: Secret(internal), nodes, ports: ports.nodes };
+        let cluster = Cluster { name, kubeconfig, internal_kubeconfig: Secret(internal), nodes, ports: ports.nodes };
+        cluster.upload(&request.node_files).await?;
         let usable = Usable {
             client: cluster.client().await?,
             nodes: cluster.nodes.len(),
@@ -229,4 +249,9 @@ impl Provider for Kind {
         let left = self.nodes(&cluster).await?.into_iter().map(|node| node.name).collect();
         Err(ClusterError::Leaked { cluster, left })
     }
+}
+
+/// Whether the docker command, as kind quotes it, could not publish a port.
+fn is_port_taken(said: &str) -> bool {
+    ["port is already allocated", "address already in use"].iter().any(|words| said.contains(words))
 }
