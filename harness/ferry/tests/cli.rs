@@ -2,5 +2,6 @@
 
 #[test]
 fn transcripts() {
-    trycmd::TestCases::new().case("../../README.md").case("tests/cli/*.trycmd");
+    let scenarios = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios");
+    trycmd::TestCases::new().env("FERRY_SCENARIOS", scenarios).case("../../README.md").case("tests/cli/*.trycmd");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder};
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptions};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -171,16 +171,16 @@ async fn stages(
     Ok(removed)
 }
 
-/// Images that this crate named (`flux-ferry/<component>:<12 digits>`), of keys that are not needed.
+/// Names that this crate gave: `flux-ferry/<component>:<12 digits>` of keys that are not needed, and what a killed push left.
 async fn old_images(engine: &Engine, needed: &BTreeSet<String>, dry_run: bool) -> Result<Vec<Garbage>, BundleError> {
-    let filters = HashMap::from([("reference", vec!["flux-ferry/*"])]);
-    let options = ListImagesOptionsBuilder::default().filters(&filters).build();
-    let listed = engine.docker.list_images(Some(options)).await;
+    let listed = engine.docker.list_images(None::<ListImagesOptions>).await;
     let listed = listed.map_err(|source| BundleError::Engine { doing: "list its images".to_owned(), source })?;
     let mut old = Vec::new();
     for image in listed {
         let bytes = u64::try_from(image.size).unwrap_or_default();
-        for name in image.repo_tags.into_iter().filter(|name| is_keyed(name) && !needed.contains(name)) {
+        let ours = image.labels.contains_key(images::KEY_LABEL);
+        let is_old = |name: &String| is_keyed(name) && !needed.contains(name) || ours && name.starts_with("127.0.0.1:");
+        for name in image.repo_tags.into_iter().filter(is_old) {
             if dry_run || images::untag(&engine.docker, &name).await.is_ok() {
                 old.push(Garbage { name, bytes });
             }

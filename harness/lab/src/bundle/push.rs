@@ -14,8 +14,8 @@ use super::images::{self, Leftovers, split_tag};
 /// How often a registry that does not answer yet is asked again.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// Pushes `image` as `target` (`host/path:tag`) and gives its digest. A registry that refuses connections is asked again
-/// until `deadline` has passed: it may have been started just now. Where the push is given up, `leftovers` has the name.
+/// Pushes `image` as `target` (`host/path:tag`) and gives its digest. A registry that does not answer is asked again until
+/// `deadline` has passed: it may have been started just now. Where the push is given up, `leftovers` has the name.
 pub(super) async fn push(
     docker: &Docker,
     image: &str,
@@ -25,31 +25,49 @@ pub(super) async fn push(
 ) -> Result<String, StepError> {
     leftovers.name(target);
     images::tag(docker, image, target).await?;
-    let pushed = push_named(docker, target, deadline).await;
-    images::untag(docker, target).await?;
-    pushed
-}
-
-async fn push_named(docker: &Docker, target: &str, deadline: Duration) -> Result<String, StepError> {
-    let (repo, tag) = split_tag(target);
     let start = Instant::now();
-    loop {
-        let options = PushImageOptionsBuilder::default().tag(tag).build();
-        let messages: Result<Vec<_>, _> = docker.push_image(repo, Some(options), None).try_collect().await;
-        match messages {
-            Ok(_) => break,
-            Err(error) if is_not_yet(&error) && start.elapsed() < deadline => tokio::time::sleep(RETRY).await,
-            Err(error) => return Err(error).doing(|| format!("push {target}")),
+    let digest = loop {
+        match push_once(docker, target).await {
+            Err(error) if !is_final(&error) && start.elapsed() < deadline => {
+                tracing::debug!(%error, target, "the registry does not answer yet");
+                tokio::time::sleep(RETRY).await;
+            }
+            pushed => break pushed.doing(|| format!("push {target}"))?,
         }
-    }
-    let found =
-        docker.inspect_registry_image(target, None).await.doing(|| format!("ask for the digest of {target}"))?;
-    found.descriptor.digest.ok_or_else(|| {
+    };
+    images::untag(docker, target).await?;
+    digest.ok_or_else(|| {
         StepError::unusable(format!("the registry names no digest for {target}"), "is it an OCI registry?")
     })
 }
 
-fn is_not_yet(error: &Error) -> bool {
-    let text = error.to_string();
-    ["connection refused", "connection reset", "EOF"].iter().any(|words| text.contains(words))
+async fn push_once(docker: &Docker, target: &str) -> Result<Option<String>, Error> {
+    let (repo, tag) = split_tag(target);
+    let options = PushImageOptionsBuilder::default().tag(tag).build();
+    docker.push_image(repo, Some(options), None).try_for_each(|_| async { Ok(()) }).await?;
+    Ok(docker.inspect_registry_image(target, None).await?.descriptor.digest)
+}
+
+/// Whether no waiting will help: the registry has answered, and does not want this; or there is no such host.
+fn is_final(error: &Error) -> bool {
+    let text = error.to_string().to_lowercase();
+    ["denied", "unauthorized", "authentication required", "forbidden", "no such host", "x509", "not allowed"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("Get \"http://127.0.0.1:5000/v2/\": dial tcp 127.0.0.1:5000: connect: connection refused", false)]
+    #[case("Get \"http://127.0.0.1:5000/v2/\": EOF", false)]
+    #[case("denied: requested access to the resource is denied", true)]
+    #[case("dial tcp: lookup mirror.example.org: no such host", true)]
+    fn not_yet_is_told_from_never(#[case] text: &str, #[case] never: bool) {
+        assert_eq!(is_final(&Error::DockerStreamError { error: text.to_owned() }), never);
+    }
 }

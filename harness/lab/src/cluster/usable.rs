@@ -119,14 +119,14 @@ impl Usable<'_> {
         match self.client.request_text(request).await {
             Ok(answer) if answer == "ok" => Look::Ready(()),
             Ok(answer) => Look::NotYet(answer),
-            Err(error) => Look::NotYet(error.to_string()),
+            Err(error) => Look::NotYet(why(error)),
         }
     }
 
     async fn nodes(&self) -> Look<(), String> {
         match Api::<Node>::all(self.client.clone()).list(&ListParams::default()).await {
             Ok(nodes) => unready(&nodes.items, self.nodes).map_or(Look::Ready(()), Look::NotYet),
-            Err(error) => Look::NotYet(error.to_string()),
+            Err(error) => Look::NotYet(why(error)),
         }
     }
 
@@ -144,14 +144,14 @@ impl Usable<'_> {
             // 409: an answer to an earlier look was lost on its way.
             Err(kube::Error::Api(status)) if status.code == 409 => Look::Ready(()),
             // The service account that every pod needs appears a moment after its namespace.
-            Err(error) => Look::NotYet(error.to_string()),
+            Err(error) => Look::NotYet(why(error)),
         }
     }
 
     async fn dns(&self) -> Look<(), String> {
         let pod = match self.pods().get(POD).await {
             Ok(pod) => pod,
-            Err(error) => return Look::NotYet(error.to_string()),
+            Err(error) => return Look::NotYet(why(error)),
         };
         match progress(&pod) {
             Progress::Done => {
@@ -167,6 +167,14 @@ impl Usable<'_> {
             Progress::Waiting(reason) => Look::NotYet(reason),
             Progress::Failed(reason) => Look::Never(reason),
         }
+    }
+}
+
+/// The API server's own words, where it has said any.
+fn why(error: kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message,
+        other => other.to_string(),
     }
 }
 
