@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Carry a live cluster from flux bootstrap to Flux Operator, and prove that no request was lost.
 #[derive(Debug, Parser)]
 #[command(name = "ferry", version, propagate_version = true, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 pass · 1 fail · 2 usage or lint · 3 infrastructure · 4 inconclusive · 130 cancelled")]
+#[command(
+    after_help = "Exit codes: 0 pass · 1 fail · 2 usage or lint · 3 infrastructure · 4 inconclusive · 130 cancelled"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     ferry::start_process();
     let cli = Cli::parse();
     match commands::dispatch(cli) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => exit,
         Err(problem) => {
             let exit = problem.exit();
             commands::complain(problem);

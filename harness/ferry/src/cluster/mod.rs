@@ -102,10 +102,9 @@ pub fn qualified(namespace: Option<&str>, name: &str) -> String {
 /// An object as plain JSON, with its kind, which the API server leaves out of lists. A value that cannot be represented
 /// becomes null, which no check accepts.
 pub fn to_json(mut object: DynamicObject, resource: &ApiResource) -> Value {
-    object.types.get_or_insert_with(|| TypeMeta {
-        api_version: resource.api_version.clone(),
-        kind: resource.kind.clone(),
-    });
+    object
+        .types
+        .get_or_insert_with(|| TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() });
     serde_json::to_value(object).unwrap_or(Value::Null)
 }
 

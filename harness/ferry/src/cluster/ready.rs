@@ -39,7 +39,8 @@ pub fn condition(object: &Value, kind: &str) -> Check {
     }
     let generation = number(object, "/metadata/generation");
     // FluxInstance and FluxReport note the generation in the condition alone.
-    let stale = |c: &Value| c["observedGeneration"].as_i64().zip(generation).is_some_and(|(seen, wanted)| seen < wanted);
+    let stale =
+        |c: &Value| c["observedGeneration"].as_i64().zip(generation).is_some_and(|(seen, wanted)| seen < wanted);
     match found(kind) {
         None => Check::NotYet(format!("it has no condition {kind} yet")),
         Some(c) if stale(c) => Check::NotYet(format!("its condition {kind} is of an older generation")),

@@ -22,7 +22,8 @@ pub async fn command(command: BundleCommand) -> Result<ExitCode, Problem> {
     match command {
         BundleCommand::Build { components, images } => {
             let wanted = chosen(&components, || bundle.components.keys().cloned().collect());
-            let prepared = bundle::prepare(&engine, &bundle, &names(&wanted), &images.options(), &bars, &cancel).await?;
+            let prepared =
+                bundle::prepare(&engine, &bundle, &names(&wanted), &images.options(), &bars, &cancel).await?;
             println!("{} components ready", prepared.facts().len());
         }
         BundleCommand::List => {
@@ -39,7 +40,8 @@ pub async fn command(command: BundleCommand) -> Result<ExitCode, Problem> {
             };
             let wanted = chosen(&components, published);
             let digests =
-                bundle::mirror_to(&engine, &bundle, &host, &names(&wanted), &Options::default(), &bars, &cancel).await?;
+                bundle::mirror_to(&engine, &bundle, &host, &names(&wanted), &Options::default(), &bars, &cancel)
+                    .await?;
             pins::write(&lock, &digests)
                 .map_err(|e| Problem::infra(format!("{} cannot be written", lock.display())).because(e))?;
             println!("{} images pushed to {host}; their digests are in {}", digests.len(), lock.display());
@@ -65,7 +67,12 @@ fn names(components: &[String]) -> Vec<&str> {
 impl ImageArgs {
     /// As the bundle wants them.
     pub fn options(&self) -> Options {
-        Options { images: self.images.into(), mirror: self.mirror.clone(), lock: self.lock.clone(), ..Options::default() }
+        Options {
+            images: self.images.into(),
+            mirror: self.mirror.clone(),
+            lock: self.lock.clone(),
+            ..Options::default()
+        }
     }
 }
 

@@ -25,7 +25,8 @@ pub async fn clusters(remove: Option<&str>) -> Result<ExitCode, Problem> {
             Life::Dead => "ended",
             Life::Unknown => "of another machine",
         };
-        println!("{}  {life}", found.run);
+        let kept = if found.kept { ", kept" } else { "" };
+        println!("{}  {life}{kept}", found.run);
         for thing in &found.things {
             println!("  {thing}");
         }

@@ -61,7 +61,9 @@ pub async fn ready(
         report = doctor::doctor(&needs).await;
     }
     if !report.ready() {
-        return Err(Problem::infra("this machine cannot run scenarios yet").because(in_the_way(&report)).hint(remedies(&report)));
+        return Err(Problem::infra("this machine cannot run scenarios yet")
+            .because(in_the_way(&report))
+            .hint(remedies(&report)));
     }
     engine().await
 }
@@ -117,17 +119,17 @@ fn in_the_way(report: &Report) -> String {
 
 /// What to do about them.
 fn remedies(report: &Report) -> String {
-    let remedies = report.blocking().filter_map(|finding| finding.remedy.as_ref()).map(|remedy| match &remedy.command {
-        Some(command) => format!("{} ($ {})", remedy.text, command.lines().collect::<Vec<_>>().join("; ")),
-        None => remedy.text.clone(),
-    });
+    let remedies =
+        report.blocking().filter_map(|finding| finding.remedy.as_ref()).map(|remedy| match &remedy.command {
+            Some(command) => format!("{} ($ {})", remedy.text, command.lines().collect::<Vec<_>>().join("; ")),
+            None => remedy.text.clone(),
+        });
     let mendable = if report.fixes().is_empty() { "" } else { "; FERRY_PROVISION=1 does it" };
     format!("{}{mendable}; `ferry doctor` shows everything it looked at", remedies.collect::<Vec<_>>().join("; "))
 }
 
 async fn stop_engine() -> Result<ExitCode, Problem> {
-    let stopped =
-        doctor::stop_engine().await.map_err(|e| Problem::infra("the engine was not stopped").because(e))?;
+    let stopped = doctor::stop_engine().await.map_err(|e| Problem::infra("the engine was not stopped").because(e))?;
     match stopped {
         Stopped::Stopped { pid } => println!("stopped the Docker Engine with process id {pid}"),
         Stopped::NotOurs => println!("no engine runs that ferry has started; nothing was done"),

@@ -54,7 +54,9 @@ pub fn list(folder: &ScenarioFolder) -> Result<ExitCode, Problem> {
     for entry in entries {
         match &entry.scenario {
             Ok(scenario) => println!("{:width$}  {}", entry.id(), scenario.summary.value),
-            Err(found) => println!("{:width$}  broken: {}", entry.id(), found.to_text().lines().next().unwrap_or_default()),
+            Err(found) => {
+                println!("{:width$}  broken: {}", entry.id(), found.to_text().lines().next().unwrap_or_default())
+            }
         }
     }
     Ok(Exit::Pass.into())
@@ -105,7 +107,8 @@ pub fn schema() -> Result<ExitCode, Problem> {
 
 fn all(folder: &Path) -> Result<Vec<Entry>, Problem> {
     ferry_scenario::discover(folder).map_err(|e| {
-        Problem::usage(e.to_string()).hint("run ferry from the repository's root, or say where with --scenarios".to_string())
+        Problem::usage(e.to_string())
+            .hint("run ferry from the repository's root, or say where with --scenarios".to_string())
     })
 }
 
@@ -113,7 +116,8 @@ fn all(folder: &Path) -> Result<Vec<Entry>, Problem> {
 fn find(name: &str, folder: &ScenarioFolder) -> Result<(Entry, PathBuf), Problem> {
     if name.ends_with(".yaml") || name.ends_with(".yml") {
         let path = Path::new(name);
-        let part = |path: Option<&Path>| path.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        let part =
+            |path: Option<&Path>| path.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
         let area = path.parent();
         let entry = Entry {
             area: part(area),

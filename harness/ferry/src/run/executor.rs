@@ -74,12 +74,12 @@ impl<'a> Executor<'a> {
                 outcome = Outcome::Skipped;
             }
         }
-        if let Some(sampler) = self.sampler.take() {
-            if let Err(error) = sampler.stop().await {
-                let hint = Some(error.hint().to_string());
-                let error = edge::chain(&error);
-                self.recorder.emit(EventKind::Infra { what: "the sampler did not end".into(), error, hint });
-            }
+        if let Some(sampler) = self.sampler.take()
+            && let Err(error) = sampler.stop().await
+        {
+            let hint = Some(error.hint().to_string());
+            let error = edge::chain(&error);
+            self.recorder.emit(EventKind::Infra { what: "the sampler did not end".into(), error, hint });
         }
     }
 

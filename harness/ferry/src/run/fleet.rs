@@ -80,7 +80,10 @@ impl<'a> Fleet<'a> {
                     self.script("git rm -r --quiet -- \"$1\"", &[path]).await?;
                 }
                 Change::Write(path, content) => {
-                    self.toolbox.container().upload(&[File::public(format!("{CLONE}/{path}"), content.as_bytes())]).await?;
+                    self.toolbox
+                        .container()
+                        .upload(&[File::public(format!("{CLONE}/{path}"), content.as_bytes())])
+                        .await?;
                 }
                 Change::Replace { path, from, to } => {
                     let file = format!("{CLONE}/{path}");

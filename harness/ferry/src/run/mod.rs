@@ -75,13 +75,9 @@ pub async fn run(scenario: &Loaded, arguments: &RunArgs, ferry: &Path, screen: &
 
     recorder.emit(EventKind::RunStarted(Box::new(frame(scenario, &scope, arguments))));
     let mut lab = Lab::default();
-    tokio::select! {
-        () = cancel.cancelled() => {}
-        done = migrate(scenario, arguments, ferry, &scope, &recorder, &cancel, screen, &mut lab) => {
-            if let Err(problem) = done {
-                recorder.infra(&problem);
-            }
-        }
+    let job = Job { scenario, arguments, ferry, scope: &scope, recorder: &recorder, cancel: &cancel, screen };
+    if let Err(problem) = job.migrate(&mut lab).await {
+        recorder.infra(&problem);
     }
     finish(scope, arguments.keep, recorder, dispatcher, lab, signals).await
 }
@@ -95,50 +91,69 @@ struct Lab {
     reaper: Option<Reaper>,
 }
 
-async fn migrate(
-    scenario: &Loaded,
-    arguments: &RunArgs,
-    ferry: &Path,
-    scope: &RunScope,
-    recorder: &Recorder,
-    cancel: &CancellationToken,
-    screen: &Screen,
-    lab: &mut Lab,
-) -> Result<(), Problem> {
-    let bundle = bundle::load()?;
-    let wanted = stage::components(&scenario.scenario, &bundle)?;
-    let ready = doctor::ready(&arguments.images, arguments.provision, &bundle, &wanted, recorder);
-    let engine = recorder.activity("doctor", ready).await?;
-    lab.engine = Some(engine.clone());
-    recorder.fact("engine", &engine.info().version);
-    recorder.activity("sweep", teardown::sweep(&engine, recorder)).await?;
+/// Everything that a run is told and speaks through.
+struct Job<'a> {
+    scenario: &'a Loaded,
+    arguments: &'a RunArgs,
+    ferry: &'a Path,
+    scope: &'a RunScope,
+    recorder: &'a Recorder,
+    cancel: &'a CancellationToken,
+    screen: &'a Screen,
+}
 
-    let prepared = recorder
-        .activity("bundle", async {
-            let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
-            let bars = Bars::new(screen, Some(recorder.clone()));
-            let options = arguments.images.options();
-            bundle::prepare(&engine, &bundle, &names, &options, &bars, cancel).await.map_err(Problem::from)
-        })
-        .await?;
-    for fact in prepared.facts() {
-        let origin = fact.digest.as_ref().or(fact.image_id.as_ref()).unwrap_or(&fact.key);
-        recorder.fact(&fact.name, &format!("{} ({}, {origin})", fact.version, word(fact.way)));
+impl Job<'_> {
+    /// From the machine as it is to the last phase. Errors are the lab's; what the migration did wrong is in the record.
+    async fn migrate(&self, lab: &mut Lab) -> Result<(), Problem> {
+        let Job { scenario, recorder, cancel, .. } = *self;
+        let built = tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            built = self.build(lab) => built?,
+        };
+        let _watchdog = watchdog::start(built, recorder.clone(), cancel.clone());
+        let Some(stage) = &lab.stage else { return Ok(()) };
+        let cluster =
+            Cluster::connect(stage.kubeconfig()).await.map_err(|e| Problem::infra("the new cluster").because(e))?;
+        let fleet = Fleet::of(stage.toolbox());
+        // Ends in order when it is cancelled, so that the last samples are in the record.
+        Executor::new(&scenario.scenario, stage, &cluster, &fleet, recorder, cancel.clone()).run().await;
+        Ok(())
     }
 
-    let _watchdog = watchdog::start(engine.clone(), recorder.clone(), cancel.clone());
-    lab.reaper = Some(teardown::start_reaper(ferry, scope)?);
-    let folder = scenario.folder.as_path();
-    let profile = stage::profile(folder, &scenario.scenario)?;
-    let work = async {
-        let plot = lab.plot.insert(Plot::stake(&engine, scope, prepared, profile).await?);
-        plot.build(folder, &scenario.scenario, recorder).await
-    };
-    let stage = &*lab.stage.insert(recorder.activity("cluster", work).await?);
-    let cluster = Cluster::connect(stage.kubeconfig()).await.map_err(|e| Problem::infra("the new cluster").because(e))?;
-    let fleet = Fleet::of(stage.toolbox());
-    Executor::new(&scenario.scenario, stage, &cluster, &fleet, recorder, cancel.clone()).run().await;
-    Ok(())
+    /// Everything up to a lab that is ready for its scenario; what stands is in `lab` even when this is dropped half-way.
+    async fn build(&self, lab: &mut Lab) -> Result<Engine, Problem> {
+        let Job { scenario, arguments, ferry, scope, recorder, cancel, screen } = *self;
+        let bundle = bundle::load()?;
+        let wanted = stage::components(&scenario.scenario, &bundle)?;
+        let ready = doctor::ready(&arguments.images, arguments.provision, &bundle, &wanted, recorder);
+        let engine = recorder.activity("doctor", ready).await?;
+        lab.engine = Some(engine.clone());
+        recorder.fact("engine", &engine.info().version);
+        recorder.activity("sweep", teardown::sweep(&engine, recorder)).await?;
+
+        let prepared = recorder
+            .activity("bundle", async {
+                let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+                let bars = Bars::new(screen, Some(recorder.clone()));
+                let options = arguments.images.options();
+                bundle::prepare(&engine, &bundle, &names, &options, &bars, cancel).await.map_err(Problem::from)
+            })
+            .await?;
+        for fact in prepared.facts() {
+            let origin = fact.digest.as_ref().or(fact.image_id.as_ref()).unwrap_or(&fact.key);
+            recorder.fact(&fact.name, &format!("{} ({}, {origin})", fact.version, word(fact.way)));
+        }
+
+        lab.reaper = Some(teardown::start_reaper(ferry, scope)?);
+        let folder = scenario.folder.as_path();
+        let profile = stage::profile(folder, &scenario.scenario)?;
+        let work = async {
+            let plot = lab.plot.insert(Plot::stake(&engine, scope, prepared, profile).await?);
+            plot.build(folder, &scenario.scenario, recorder).await
+        };
+        lab.stage = Some(recorder.activity("cluster", work).await?);
+        Ok(engine)
+    }
 }
 
 /// Judges, removes what the run made, and writes the reports.
@@ -160,11 +175,12 @@ async fn finish(
     };
     let mut left = vec![];
     if let Some(engine) = &lab.engine {
-        if let (Some(plot), false) = (&lab.plot, judgement.as_expected) {
+        let worth_a_look = !judgement.as_expected && judgement.verdict != Verdict::Cancelled;
+        if let (Some(plot), true) = (&lab.plot, worth_a_look) {
             teardown::collect_logs(&plot.provider, &scope, &recorder).await;
         }
         if stays {
-            teardown::keep(&scope, &recorder);
+            teardown::keep(engine, &scope, lab.stage.as_ref(), &recorder).await;
         } else {
             left = teardown::tear_down(engine, &scope, &recorder).await;
         }
@@ -180,7 +196,9 @@ async fn finish(
     let closed = dispatcher.close();
     if let Some(error) = closed.write_error {
         let hint = error.hint().map(String::from);
-        return Err(Problem::infra(format!("the record in {} is not complete", scope.dir.display())).because(error).hint(hint));
+        return Err(Problem::infra(format!("the record in {} is not complete", scope.dir.display()))
+            .because(error)
+            .hint(hint));
     }
     ferry_record::report::write(&scope.dir, &closed.state, &judgement).map_err(|e| {
         Problem::infra(format!("the reports in {} could not be written", scope.dir.display()))

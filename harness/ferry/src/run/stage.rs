@@ -124,7 +124,9 @@ impl Plot {
         let (git, registry, tools) = (image("gitserver")?, image("registry-lab")?, image("toolbox")?);
         let (engine, scope, network) = (&self.engine, &self.scope, &self.provider.network);
         let (registry, git, toolbox) = tokio::try_join!(
-            async { Registry::start(engine, scope, network, registry).await.map_err(|e| broken("the OCI registry", e)) },
+            async {
+                Registry::start(engine, scope, network, registry).await.map_err(|e| broken("the OCI registry", e))
+            },
             async { GitServer::start(engine, scope, network, git).await.map_err(|e| broken("the git server", e)) },
             async { Toolbox::start(engine, scope, network, tools).await.map_err(|e| broken("the toolbox", e)) },
         )?;
@@ -153,9 +155,10 @@ impl Plot {
             let message = format!("not yet: {}: {}", why.stage, why.reason);
             recorder.emit(EventKind::Log { level: Level::Debug, message });
         };
-        let cluster = self.provider.create(&request, &not_yet).await.map_err(|e| {
-            broken("the cluster", e).hint("`--keep on-failure` leaves it to be looked at".to_string())
-        })?;
+        let cluster =
+            self.provider.create(&request, &not_yet).await.map_err(|e| {
+                broken("the cluster", e).hint("`--keep on-failure` leaves it to be looked at".to_string())
+            })?;
         recorder.fact("cluster", &cluster.name);
         let loaded = self.provider.load_image(&cluster, self.prepared.image(WORKLOAD)?, WORKLOAD_IMAGE).await;
         loaded.map_err(|e| broken("the workload's image could not be loaded into the nodes", e))?;

@@ -12,7 +12,7 @@ use ferry_record::EventKind;
 use ferry_record::event::Level;
 
 use super::recorder::Recorder;
-use super::stage::CLUSTER;
+use super::stage::{CLUSTER, Stage};
 use crate::edge::Problem;
 
 /// How long collecting logs may take; an engine in trouble must not hold the tear-down.
@@ -20,7 +20,8 @@ const LOGS_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Removes what dead runs left, before this one makes anything.
 pub(super) async fn sweep(engine: &Engine, recorder: &Recorder) -> Result<(), Problem> {
-    let swept = gc::sweep(engine).await.map_err(|e| Problem::infra("what earlier runs left cannot be listed").because(e))?;
+    let swept =
+        gc::sweep(engine).await.map_err(|e| Problem::infra("what earlier runs left cannot be listed").because(e))?;
     for (run, swept) in swept {
         note(recorder, Level::Info, format!("removed {} things that the dead run {run} had left", swept.removed.len()));
         for (thing, why) in swept.left {
@@ -51,10 +52,14 @@ pub(super) async fn collect_logs(provider: &dyn Provider, scope: &RunScope, reco
 }
 
 /// Leaves everything standing and says how to use and how to remove it.
-pub(super) fn keep(scope: &RunScope, recorder: &Recorder) {
-    let id = scope.id.as_str();
-    note(recorder, Level::Info, format!("kept: KUBECONFIG={}/kubeconfig kubectl get pods -A", scope.dir.display()));
-    note(recorder, Level::Info, format!("remove it with: ferry clusters --rm {id}"));
+pub(super) async fn keep(engine: &Engine, scope: &RunScope, stage: Option<&Stage>, recorder: &Recorder) {
+    if let Err(error) = gc::keep(engine, scope).await {
+        note(recorder, Level::Warn, format!("the next run will remove what is kept: {error}"));
+    }
+    if let Some(stage) = stage {
+        note(recorder, Level::Info, format!("kept: KUBECONFIG={} kubectl get pods -A", stage.kubeconfig().display()));
+    }
+    note(recorder, Level::Info, format!("remove it with: ferry clusters --rm {}", scope.id.as_str()));
 }
 
 /// Removes everything that carries the run's label, and returns what is left.

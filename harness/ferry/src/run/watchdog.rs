@@ -42,7 +42,9 @@ pub(super) fn start(engine: Engine, recorder: Recorder, cancel: CancellationToke
                 recorder.emit(EventKind::Infra {
                     what: format!("Docker Engine at {} stopped answering", engine.endpoint),
                     error,
-                    hint: Some("see its log; `ferry doctor` says what it finds, `ferry gc` removes what was left".into()),
+                    hint: Some(
+                        "see its log; `ferry doctor` says what it finds, `ferry gc` removes what was left".into(),
+                    ),
                 });
                 cancel.cancel();
                 return;

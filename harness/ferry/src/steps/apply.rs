@@ -75,7 +75,9 @@ fn may_pass(error: &ClusterError) -> bool {
         ClusterError::Resolve(ResolveError::Ambiguous { .. }) | ClusterError::Kubeconfig { .. } => false,
         ClusterError::Resolve(_) => true,
         ClusterError::Request { source, .. } => match &**source {
-            kube::Error::Api(status) => status.code == 404 || status.code == 409 || status.code == 429 || status.code >= 500,
+            kube::Error::Api(status) => {
+                status.code == 404 || status.code == 409 || status.code == 429 || status.code >= 500
+            }
             _ => true,
         },
     }

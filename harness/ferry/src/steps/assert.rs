@@ -44,7 +44,10 @@ mod tests {
 
     #[test]
     fn null_stands_for_absence_but_not_of_the_object() {
-        assert_eq!(equals(Some(&json!({})), &"spec".parse().unwrap(), &Value::Null), Check::Met("spec is absent".into()));
+        assert_eq!(
+            equals(Some(&json!({})), &"spec".parse().unwrap(), &Value::Null),
+            Check::Met("spec is absent".into())
+        );
         assert_eq!(equals(None, &"spec".parse().unwrap(), &Value::Null), Check::NotYet("it does not exist".into()));
     }
 }

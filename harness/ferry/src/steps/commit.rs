@@ -25,7 +25,11 @@ pub(super) async fn execute(commit: &Commit, cx: &Context<'_>) -> Result<(), Ste
     let sha = cx.fleet.commit(&commit.message, &changes).await?;
     cx.recorder.emit(ferry_record::EventKind::Log {
         level: ferry_record::event::Level::Info,
-        message: format!("pushed {} “{}”", &sha[..sha.len().min(12)], commit.message.lines().next().unwrap_or_default()),
+        message: format!(
+            "pushed {} “{}”",
+            &sha[..sha.len().min(12)],
+            commit.message.lines().next().unwrap_or_default()
+        ),
     });
     cx.fleet.announce(cx.cluster).await?;
     Ok(())

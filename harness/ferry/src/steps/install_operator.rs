@@ -31,7 +31,8 @@ mod tests {
 
     #[test]
     fn only_the_operators_image_is_replaced() {
-        let manifests = "  - name: manager\n    image: ghcr.io/controlplaneio-fluxcd/flux-operator:v0.59.0\n    image: other:v1\n";
+        let manifests =
+            "  - name: manager\n    image: ghcr.io/controlplaneio-fluxcd/flux-operator:v0.59.0\n    image: other:v1\n";
         let expected = "  - name: manager\n    image: registry:5000/op:v1\n    image: other:v1\n";
         assert_eq!(with_image(manifests, "registry:5000/op:v1"), expected);
     }

@@ -16,8 +16,6 @@ pub(super) async fn execute(patch: &Patch, cx: &Context<'_>) -> Result<(), StepE
 pub(super) async fn merge(object: &ObjectRef, change: &Value, cx: &Context<'_>) -> Result<(), StepError> {
     let api = cx.cluster.api(&object.kind, object.namespace.as_deref()).await?;
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
-    api.patch(&object.name, &params, &Body::Merge(change))
-        .await
-        .map_err(|e| request(format!("patch {object}"), e))?;
+    api.patch(&object.name, &params, &Body::Merge(change)).await.map_err(|e| request(format!("patch {object}"), e))?;
     Ok(())
 }

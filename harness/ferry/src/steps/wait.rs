@@ -13,7 +13,8 @@ const SYNC_KINDS: [&str; 2] = ["gitrepository", "kustomization"];
 
 pub(super) async fn execute(wait: &Wait, cx: &Context<'_>) -> Result<(), StepError> {
     let what = wait.until.to_string();
-    let object = |object: &ferry_scenario::text::ObjectRef| (object.kind.clone(), object.namespace.clone(), object.name.clone());
+    let object =
+        |object: &ferry_scenario::text::ObjectRef| (object.kind.clone(), object.namespace.clone(), object.name.clone());
     match &wait.until {
         Condition::Ready(wanted) => {
             let (kind, namespace, name) = object(wanted);
@@ -33,8 +34,11 @@ pub(super) async fn execute(wait: &Wait, cx: &Context<'_>) -> Result<(), StepErr
                 Revision::Head => cx.fleet.head().await?,
             };
             let check = |all: &Inventory| synced(all, &sha);
-            cx.until(format!("{what} ({})", &sha[..sha.len().min(12)]), watch::inventory(cx.cluster, &SYNC_KINDS, check))
-                .await?;
+            cx.until(
+                format!("{what} ({})", &sha[..sha.len().min(12)]),
+                watch::inventory(cx.cluster, &SYNC_KINDS, check),
+            )
+            .await?;
         }
     }
     Ok(())
@@ -46,7 +50,9 @@ fn gone(object: Option<&Value>) -> Check {
         Some(object) => {
             let finalizers = object.pointer("/metadata/finalizers").and_then(Value::as_array).map_or(0, Vec::len);
             match object.pointer("/metadata/deletionTimestamp").and_then(Value::as_str) {
-                Some(since) => Check::NotYet(format!("it is being deleted since {since}, with {finalizers} finalizers left")),
+                Some(since) => {
+                    Check::NotYet(format!("it is being deleted since {since}, with {finalizers} finalizers left"))
+                }
                 None => Check::NotYet("it exists, and nobody has asked to delete it".into()),
             }
         }
@@ -68,7 +74,8 @@ fn condition(object: Option<&Value>, wanted: &ObjectCondition) -> Check {
 
 /// Every git source holds the commit, and every Kustomization that follows one has applied it and is ready.
 fn synced(all: &Inventory, sha: &str) -> Check {
-    let text = |object: &Value, pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
+    let text =
+        |object: &Value, pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
     if all.is_empty() {
         return Check::NotYet("the cluster has no Flux sync yet".into());
     }
@@ -110,9 +117,13 @@ mod tests {
         let apply = json!({"kind": "Kustomization", "spec": {"sourceRef": {"kind": "GitRepository"}},
                            "status": {"lastAppliedRevision": applied, "conditions": conditions}});
         let oci = json!({"kind": "Kustomization", "spec": {"sourceRef": {"kind": "OCIRepository"}}, "status": {}});
-        [("gitrepository", "flux-system/flux-system", git), ("kustomization", "flux-system/apps", apply), ("kustomization", "a/oci", oci)]
-            .map(|(kind, name, object)| ((kind.into(), name.into()), object))
-            .into()
+        [
+            ("gitrepository", "flux-system/flux-system", git),
+            ("kustomization", "flux-system/apps", apply),
+            ("kustomization", "a/oci", oci),
+        ]
+        .map(|(kind, name, object)| ((kind.into(), name.into()), object))
+        .into()
     }
 
     #[rstest]

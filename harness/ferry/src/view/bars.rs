@@ -58,18 +58,25 @@ impl Progress for Bars {
         let name = component.unwrap_or_default();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Decided { way, reason } => self.say(Level::Info, format!("images and tools: {} ({reason})", word(way))),
+            Event::Decided { way, reason } => {
+                self.say(Level::Info, format!("images and tools: {} ({reason})", word(way)))
+            }
             Event::Planned { components, missing } => {
                 if missing > 0 {
                     self.say(Level::Info, format!("{missing} of {components} components are not in the cache"));
-                    let total = ProgressBar::new(missing as u64).with_style(style("{bar:30.cyan} {pos}/{len} components, {elapsed}"));
+                    let total = ProgressBar::new(missing as u64)
+                        .with_style(style("{bar:30.cyan} {pos}/{len} components, {elapsed}"));
                     inner.total = Some(self.screen.add(total));
                 }
             }
             Event::Cached => {}
-            Event::Waiting(holder) => self.say(Level::Info, format!("{name}: waiting for process {} which is at it since {}", holder.pid, holder.since)),
+            Event::Waiting(holder) => self.say(
+                Level::Info,
+                format!("{name}: waiting for process {} which is at it since {}", holder.pid, holder.since),
+            ),
             Event::Started(way) => {
-                let bar = ProgressBar::new_spinner().with_style(style("{spinner:.cyan} {prefix:28} {elapsed:>4} {wide_msg:.dim}"));
+                let bar = ProgressBar::new_spinner()
+                    .with_style(style("{spinner:.cyan} {prefix:28} {elapsed:>4} {wide_msg:.dim}"));
                 bar.set_prefix(name.to_string());
                 bar.set_message(word(way).to_string());
                 bar.enable_steady_tick(Duration::from_millis(200));

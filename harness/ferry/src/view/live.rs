@@ -19,7 +19,8 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new(screen: MultiProgress) -> Self {
-        let spinner = ProgressStyle::with_template("{spinner:.cyan} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let spinner = ProgressStyle::with_template("{spinner:.cyan} {wide_msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let now_line = screen.add(ProgressBar::new_spinner().with_style(spinner));
         now_line.enable_steady_tick(Duration::from_millis(100));
         Self { screen, now_line, probe_lines: vec![], last: (0, Instant::now()) }
@@ -40,7 +41,8 @@ impl Live {
         self.now_line.set_message(text);
         let counters = counters(state);
         while self.probe_lines.len() < counters.len() {
-            let plain = ProgressStyle::with_template("  {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let plain =
+                ProgressStyle::with_template("  {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
             self.probe_lines.push(self.screen.add(ProgressBar::new_spinner().with_style(plain)));
         }
         for (line, counter) in self.probe_lines.iter().zip(counters) {
@@ -54,7 +56,11 @@ impl View for Live {
         self.last = (event.t, Instant::now());
         if let Some(line) = headline(event, state) {
             let time = format!("{:>6.1}s", event.t as f64 / 1e9);
-            let line = if line.contains('✘') { line.red().to_string() } else { line.replace('✔', &"✔".green().to_string()) };
+            let line = if line.contains('✘') {
+                line.red().to_string()
+            } else {
+                line.replace('✔', &"✔".green().to_string())
+            };
             let _ = self.screen.println(format!("{} {line}", time.dimmed()));
         }
         self.draw(event.t, state);
