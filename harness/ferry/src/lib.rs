@@ -18,6 +18,12 @@ use tracing_subscriber::EnvFilter;
 ///
 /// `FERRY_LOG` filters them (`ferry=debug`); by default only what went wrong is printed.
 pub fn start_process() {
+    // testcontainers reads the user's Docker configuration when it connects, although the lab never pulls through it.
+    #[allow(unsafe_code, reason = "no other thread runs yet")]
+    // SAFETY: this is the first thing that `main` does, before any thread that could read the environment.
+    unsafe {
+        std::env::set_var("DOCKER_AUTH_CONFIG", "{}");
+    }
     // Both ring and aws-lc are in reach of rustls; without a choice it panics at the first connection.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let filter = EnvFilter::try_from_env("FERRY_LOG").unwrap_or_else(|_| EnvFilter::new("error"));

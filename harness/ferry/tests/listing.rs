@@ -1,4 +1,5 @@
 //! What nextest asks of the scenario trials: a list on standard output and nothing else, without Docker.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

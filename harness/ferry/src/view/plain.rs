@@ -72,13 +72,14 @@ mod tests {
     fn show(events: Vec<(Nanos, EventKind)>) -> String {
         let mut out = vec![];
         let mut state = RunState::default();
-        let mut view = Plain::new(&mut out);
-        for (t, kind) in events {
-            let event = Event { t, kind };
-            state.apply(&event);
-            view.event(&event, &state);
+        {
+            let mut view = Plain::new(&mut out);
+            for (t, kind) in events {
+                let event = Event { t, kind };
+                state.apply(&event);
+                view.event(&event, &state);
+            }
         }
-        drop(view);
         String::from_utf8(out).unwrap()
     }
 

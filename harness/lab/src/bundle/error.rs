@@ -73,7 +73,6 @@ pub enum BundleError {
         /// The component.
         component: String,
         /// What went wrong.
-        #[source]
         reason: StepError,
     },
     /// The caller's token was cancelled.
@@ -117,7 +116,6 @@ pub struct ComponentFailure {
     /// Whether it was to be pulled rather than built.
     pub pulled: bool,
     /// What went wrong.
-    #[source]
     pub reason: StepError,
     /// The whole log.
     pub log: PathBuf,
