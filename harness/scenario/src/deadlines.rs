@@ -14,7 +14,7 @@ use crate::text::HumanDuration;
 pub enum DeadlineName {
     /// `flux bootstrap`, from its start to its exit. Default: 3m.
     Bootstrap,
-    /// From the operator's first manifest to its Deployment being available. Default: 3m.
+    /// From the operator's first manifest to the API server serving FluxInstance. Default: 1m.
     InstallOperator,
     /// Applying manifests. Default: 1m.
     Apply,
@@ -69,7 +69,7 @@ impl DeadlineName {
     pub fn default(self) -> (Duration, &'static str) {
         let (secs, reason) = match self {
             DeadlineName::Bootstrap => (180, "measured 6 s with images present; a cold start pulls four of them"),
-            DeadlineName::InstallOperator => (180, "measured 10 s with the image present; a cold start pulls it"),
+            DeadlineName::InstallOperator => (60, "as apply: it ends when everything is accepted"),
             DeadlineName::Apply => (60, "twice the 30 s that an admission webhook may take at most"),
             DeadlineName::Delete => (120, "finalizers of Flux objects run garbage collection, each within a minute"),
             DeadlineName::Wait => (300, "Flux's own default timeout of a Kustomization's reconciliation"),

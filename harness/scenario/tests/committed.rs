@@ -62,24 +62,26 @@ fn the_official_plan() {
        4  wait until deployment/apps/web is ready (≤ 2m)
 
     take over (budget: 0 failed, outage 0s)
-       5  install Flux Operator 0.59.0 (≤ 3m)
+       5  install Flux Operator 0.59.0 (≤ 1m)
        6  apply instance.yaml (≤ 1m)
        7  wait until fluxinstance/flux-system/flux is ready (≤ 5m)
-       8  assert that fluxreport/flux-system/flux has spec.distribution.managedBy = flux-operator (≤ 1m)
-       9  assert that deployment/flux-system/source-controller has no metadata.labels["kustomize.toolkit.fluxcd.io/name"] (≤ 30s)
+       8  wait until deployment/flux-system/flux-operator is ready (≤ 1m)
+       9  assert that fluxreport/flux-system/flux has spec.distribution.managedBy = flux-operator (≤ 1m)
+      10  assert that deployment/flux-system/source-controller has spec.template.spec.containers[0].readinessProbe.periodSeconds = 1 (≤ 30s)
+      11  assert that deployment/flux-system/source-controller has no metadata.labels["kustomize.toolkit.fluxcd.io/name"] (≤ 30s)
 
     clean up (budget: 0 failed, outage 0s)
-      10  commit “Flux is now managed by Flux Operator” (≤ 1m)
-      11  wait until every sync has applied the latest commit (≤ 3m)
-      12  wait until fluxinstance/flux-system/flux is ready (≤ 1m)
-      13  wait until deployment/flux-system/source-controller is ready (≤ 1m)
-      14  wait until deployment/flux-system/kustomize-controller is ready (≤ 1m)
+      12  commit “Flux is now managed by Flux Operator” (≤ 1m)
+      13  wait until every sync has applied the latest commit (≤ 3m)
+      14  wait until fluxinstance/flux-system/flux is ready (≤ 1m)
+      15  wait until deployment/flux-system/source-controller is ready (≤ 1m)
+      16  wait until deployment/flux-system/kustomize-controller is ready (≤ 1m)
 
     deliver (budget: 0 failed, outage 0s)
-      15  commit “Greet from the operator's side” (≤ 1m)
-      16  wait until every sync has applied the latest commit (≤ 3m)
-      17  assert that deployment/apps/web has spec.template.spec.containers[0].env[0].value = hello from the operator (≤ 30s)
-      18  wait until deployment/apps/web is ready (≤ 2m)
+      17  commit “Greet from the operator's side” (≤ 1m)
+      18  wait until every sync has applied the latest commit (≤ 3m)
+      19  assert that deployment/apps/web has spec.template.spec.containers[0].env[0].value = hello from the operator (≤ 30s)
+      20  wait until deployment/apps/web is ready (≤ 2m)
 
     needs
       Flux 2.9.2: helm-controller, kustomize-controller, notification-controller, source-controller

@@ -12,7 +12,7 @@ pub(super) async fn execute(install: &InstallOperator, cx: &Context<'_>) -> Resu
     let manifests = cx.stage.operator_manifests().await?;
     let image = format!("{}:v{version}", stage::OPERATOR_IMAGE);
     apply::manifests(&with_image(&manifests, &image), cx).await?;
-    cx.ready("deployment", Some("flux-system"), "flux-operator").await?;
+    cx.ready("customresourcedefinition", None, "fluxinstances.fluxcd.controlplane.io").await?;
     Ok(())
 }
 

@@ -126,7 +126,7 @@ pub struct ComponentFailure {
 impl ComponentFailure {
     fn tail_text(&self) -> String {
         if self.tail.is_empty() {
-            return format!("\n  the log {} is empty", self.log.display());
+            return String::new();
         }
         let lines: String = self.tail.iter().map(|line| format!("\n  | {line}")).collect();
         format!("\n  the last {} lines of {}:{lines}", self.tail.len(), self.log.display())

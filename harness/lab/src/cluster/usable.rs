@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerState, Node, Pod};
-use kube::api::{Api, DeleteParams, ListParams, LogParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 
 use crate::wait::{Look, Wait, Waited};
 
@@ -97,6 +98,7 @@ impl Usable<'_> {
     /// Waits through all stages.
     pub async fn wait(self) -> Result<(), NotUsable> {
         self.stage(Stage::Api, self.deadlines.api, || self.api()).await?;
+        self.stage(Stage::Api, self.deadlines.api, || self.quicken_dns()).await?;
         // The pod is asked for at once: its image and its network start while the nodes become ready.
         self.stage(Stage::Dns, self.deadlines.api, || self.ask_for_pod()).await?;
         self.stage(Stage::Nodes, self.deadlines.nodes, || self.nodes()).await?;
@@ -119,6 +121,22 @@ impl Usable<'_> {
         match self.client.request_text(request).await {
             Ok(answer) if answer == "ok" => Look::Ready(()),
             Ok(answer) => Look::NotYet(answer),
+            Err(error) => Look::NotYet(why(error)),
+        }
+    }
+
+    /// Has CoreDNS asked every second whether it is ready. Kubeadm has it asked every ten: a first answer that comes half a
+    /// second too early costs a boot ten seconds. Its pods wait for a node still, so nothing is restarted by this.
+    async fn quicken_dns(&self) -> Look<(), String> {
+        let change = serde_json::json!({"spec": {
+            "replicas": self.nodes.min(2),
+            "template": {"spec": {"containers": [{"name": "coredns", "readinessProbe": {"periodSeconds": 1}}]}},
+        }});
+        let deployments = Api::<Deployment>::namespaced(self.client.clone(), "kube-system");
+        match deployments.patch("coredns", &PatchParams::default(), &Patch::Strategic(change)).await {
+            Ok(_) => Look::Ready(()),
+            // Another provider's DNS has another name, and its own settings.
+            Err(kube::Error::Api(status)) if status.code == 404 => Look::Ready(()),
             Err(error) => Look::NotYet(why(error)),
         }
     }

@@ -11,7 +11,9 @@ use crate::plan::Needs;
 use crate::span::Spanned;
 use crate::text::{HumanDuration, Version};
 
-/// Installs Flux Operator into flux-system and waits until it is available.
+/// Installs Flux Operator into flux-system, as `helm install` does: it returns when the API server serves FluxInstance.
+///
+/// Whether the operator works is for a later `wait` to say.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct InstallOperator {
