@@ -17,7 +17,7 @@ use super::pins::Digests;
 use super::prepare::{Images, Options, Prepared, prepare};
 use super::progress::{Event, Progress};
 use super::push::push;
-use super::recipe::blocking;
+use super::recipe::{append, blocking};
 use super::reference::Reference;
 use crate::engine::Engine;
 
@@ -105,13 +105,7 @@ fn pack(files: &BTreeMap<String, PathBuf>, to: &Path) -> std::io::Result<()> {
     let (file, _) = fs_err::File::create(to)?.into_parts();
     let mut tar = tar::Builder::new(std::io::BufWriter::new(file));
     tar.mode(tar::HeaderMode::Deterministic);
-    for (path, from) in files {
-        if from.is_dir() {
-            tar.append_dir_all(path, from)?;
-        } else {
-            tar.append_path_with_name(from, path)?;
-        }
-    }
+    append(&mut tar, files)?;
     tar.into_inner()?.into_inner().map_err(|error| error.into_error())?;
     Ok(())
 }

@@ -12,8 +12,6 @@ use super::super::model::DebootstrapRecipe;
 use super::super::process::{self, run};
 use super::{Site, first_line};
 
-/// Debian's own mirror, where the machine names none.
-const MIRROR: &str = "http://deb.debian.org/debian";
 
 /// What nobody needs in an image, and what would make two builds of it differ.
 const UNNEEDED: [&str; 7] = [
@@ -37,8 +35,9 @@ pub(super) async fn build(site: &Site<'_>, recipe: &DebootstrapRecipe) -> Result
     if !recipe.packages.is_empty() {
         debootstrap.arg(format!("--include={}", recipe.packages.join(",")));
     }
-    let mirror = host_mirror(&recipe.suite, Path::new("/etc/apt"));
-    debootstrap.arg(&recipe.suite).arg(&root).arg(&mirror).env("DEBIAN_FRONTEND", "noninteractive");
+    debootstrap.arg(&recipe.suite).arg(&root).env("DEBIAN_FRONTEND", "noninteractive");
+    // Without one, debootstrap takes Debian's own.
+    debootstrap.args(host_mirror(&recipe.suite, Path::new("/etc/apt")));
     // debootstrap asks apt only for a proxy that finds itself, not for one that is set.
     let proxy = first_line("apt-config", &["dump", "--format", "%v%n", "Acquire::http::Proxy"]).await;
     if let Some(proxy) = proxy.filter(|_| std::env::var_os("http_proxy").is_none()) {
@@ -82,8 +81,8 @@ async fn import(site: &Site<'_>, root: &Path) -> Result<(), StepError> {
     import.try_for_each(|_| async { Ok(()) }).await.doing(|| format!("import {image}"))
 }
 
-/// The mirror from which this machine's own packages of that release come.
-fn host_mirror(suite: &str, apt: &Path) -> String {
+/// The mirror from which this machine's own packages of that release come, if they come from any.
+fn host_mirror(suite: &str, apt: &Path) -> Option<String> {
     let mut files = vec![apt.join("sources.list")];
     if let Ok(folder) = fs_err::read_dir(apt.join("sources.list.d")) {
         let mut found: Vec<_> = folder.flatten().map(|entry| entry.path()).collect();
@@ -91,7 +90,7 @@ fn host_mirror(suite: &str, apt: &Path) -> String {
         files.extend(found);
     }
     let texts = files.iter().filter_map(|file| fs_err::read_to_string(file).ok());
-    texts.filter_map(|text| mirror_in(&text, suite)).next().unwrap_or_else(|| MIRROR.to_owned())
+    texts.filter_map(|text| mirror_in(&text, suite)).next()
 }
 
 /// The mirror of a release in one file of apt sources, in the one-line or the deb822 form.
@@ -135,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn without_apt_it_is_debians_own() {
-        assert_eq!(host_mirror("bookworm", Path::new("/absent")), MIRROR);
+    fn without_apt_there_is_none() {
+        assert_eq!(host_mirror("bookworm", Path::new("/absent")), None);
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::io::ReaderStream;
 
 use super::super::error::{Doing as _, StepError};
 use super::super::model::DockerfileRecipe;
-use super::{Site, blocking, labels};
+use super::{Site, append, blocking, labels};
 
 /// Proxy settings of this machine that a build needs to reach package registries. Docker knows these arguments without
 /// their being declared, and keeps them out of the image's history.
@@ -88,13 +88,7 @@ fn pack(folder: &Path, inputs: &[(PathBuf, PathBuf)], archive: &Path) -> std::io
     tar.mode(tar::HeaderMode::Deterministic);
     tar.follow_symlinks(false);
     tar.append_dir_all("", folder)?;
-    for (path, from) in inputs {
-        if from.is_dir() {
-            tar.append_dir_all(path, from)?;
-        } else {
-            tar.append_path_with_name(from, path)?;
-        }
-    }
+    append(&mut tar, inputs.iter().map(|(path, from)| (path, from)))?;
     tar.into_inner()?.into_inner().map_err(|error| error.into_error())?;
     Ok(())
 }

@@ -8,7 +8,7 @@ mod go;
 mod toolchain;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bollard::Docker;
 
@@ -74,6 +74,21 @@ pub(super) async fn build(site: &Site<'_>, recipe: &Recipe) -> Result<(), StepEr
 /// Whether a recipe keeps a core and much memory busy on this machine.
 pub(super) fn is_heavy(recipe: &Recipe) -> bool {
     matches!(recipe, Recipe::Go(_) | Recipe::Cargo(_))
+}
+
+/// Adds files and whole folders to an archive: path in it, and where the content is.
+pub(super) fn append<'a, W: std::io::Write, P: AsRef<Path> + 'a>(
+    tar: &mut tar::Builder<W>,
+    inputs: impl IntoIterator<Item = (P, &'a PathBuf)>,
+) -> std::io::Result<()> {
+    for (path, from) in inputs {
+        if from.is_dir() {
+            tar.append_dir_all(path, from)?;
+        } else {
+            tar.append_path_with_name(from, path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The labels of every image that a recipe makes.

@@ -120,7 +120,7 @@ mod tests {
         assert!(lists_stale(folder.path(), hours(0)));
         fs_err::write(folder.path().join("lock"), "").unwrap();
         assert!(lists_stale(folder.path(), hours(0)));
-        fs_err::write(folder.path().join("deb.debian.org_debian_dists_bookworm_InRelease"), "").unwrap();
+        fs_err::write(folder.path().join("mirror_debian_dists_bookworm_InRelease"), "").unwrap();
         assert!(!lists_stale(folder.path(), hours(23)));
         assert!(lists_stale(folder.path(), hours(25)));
     }
