@@ -1,6 +1,7 @@
 //! A bar for each component of the bundle that is being pulled or built.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ impl Bars {
     fn say(&self, level: Level, message: String) {
         match &self.recorder {
             Some(recorder) => recorder.emit(EventKind::Log { level, message }),
-            None if self.screen.is_hidden() => tracing::warn!("{message}"),
+            // A closed terminal must not end a build.
+            None if self.screen.is_hidden() => _ = writeln!(std::io::stderr(), "{message}"),
             None => _ = self.screen.println(message),
         }
     }

@@ -12,7 +12,6 @@ use super::super::model::DebootstrapRecipe;
 use super::super::process::{self, run};
 use super::{Site, first_line};
 
-
 /// What nobody needs in an image, and what would make two builds of it differ.
 const UNNEEDED: [&str; 7] = [
     "var/cache/apt/archives",
