@@ -33,6 +33,12 @@ impl Bars {
         Self { screen: screen.bars.clone(), recorder, inner: Mutex::default() }
     }
 
+    /// Without the removal the screen would keep counting the bar's line, and leave others' lines behind.
+    fn take_down(&self, bar: &ProgressBar) {
+        bar.finish_and_clear();
+        self.screen.remove(bar);
+    }
+
     fn say(&self, level: Level, message: String) {
         match &self.recorder {
             Some(recorder) => recorder.emit(EventKind::Log { level, message }),
@@ -91,7 +97,7 @@ impl Progress for Bars {
             }
             Event::Finished(took) => {
                 if let Some(bar) = inner.bars.remove(name) {
-                    bar.finish_and_clear();
+                    self.take_down(&bar);
                 }
                 if let Some(total) = &inner.total {
                     total.inc(1);
@@ -100,7 +106,7 @@ impl Progress for Bars {
             }
             Event::Failed => {
                 if let Some(bar) = inner.bars.remove(name) {
-                    bar.finish_and_clear();
+                    self.take_down(&bar);
                 }
                 self.say(Level::Error, format!("{name} could not be had"));
             }
@@ -110,7 +116,7 @@ impl Progress for Bars {
 
 impl Drop for Bars {
     fn drop(&mut self) {
-        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
-        inner.bars.values().chain(&inner.total).for_each(ProgressBar::finish_and_clear);
+        let inner = std::mem::take(self.inner.get_mut().unwrap_or_else(PoisonError::into_inner));
+        inner.bars.values().chain(&inner.total).for_each(|bar| self.take_down(bar));
     }
 }
