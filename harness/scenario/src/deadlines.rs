@@ -106,6 +106,8 @@ pub enum SetBy {
     Scenario,
     /// The step itself.
     Step,
+    /// The steps within it, together.
+    Nested,
 }
 
 impl Deadline {

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use miette::{LabeledSpan, SourceCode};
 
-use crate::span::{Place, Source, Span};
+use crate::span::{Place, Source, SourceFile, Span};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -69,6 +69,14 @@ pub mod codes {
     pub const BAD_VALUE: &str = "E009";
     /// What must be a map of one key is not.
     pub const ONE_KEY: &str = "E010";
+    /// A variable that is not declared.
+    pub const UNKNOWN_VARIABLE: &str = "E011";
+    /// A template that cannot be rendered.
+    pub const TEMPLATE: &str = "E012";
+    /// A fragment that cannot be included.
+    pub const FRAGMENT: &str = "E013";
+    /// A matrix that makes no cells.
+    pub const MATRIX: &str = "E014";
     /// More mistakes than are worth listing.
     pub const TOO_MANY: &str = "E099";
 }
@@ -134,7 +142,8 @@ impl miette::Diagnostic for Diagnostic {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        (!self.source.text().is_empty()).then_some(&self.source as &dyn SourceCode)
+        let text = self.source.file(self.span).map_or("", SourceFile::text);
+        (!text.is_empty()).then_some(&self.source as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
@@ -150,11 +159,16 @@ impl SourceCode for Source {
         before: usize,
         after: usize,
     ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
-        let contents = self.text().read_span(span, before, after)?;
+        let offset = u32::try_from(span.offset()).unwrap_or(u32::MAX);
+        let file = self.file(Span { offset, ..Span::default() }).ok_or(miette::MietteError::OutOfBounds)?;
+        let start = file.start() as usize;
+        let inner = miette::SourceSpan::from((span.offset() - start, span.len()));
+        let contents = file.text().read_span(&inner, before, after)?;
+        let outer = miette::SourceSpan::from((contents.span().offset() + start, contents.span().len()));
         Ok(Box::new(miette::MietteSpanContents::new_named(
-            self.name().to_owned(),
+            file.name().to_owned(),
             contents.data(),
-            *contents.span(),
+            outer,
             contents.line(),
             contents.column(),
             contents.line_count(),

@@ -1,17 +1,15 @@
 //! Which scenarios there are, and what their trials are called. Broken files are listed too, with what is wrong.
 
-use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
+use crate::cell::{Cell, underscored};
 use crate::diagnostic::Diagnostics;
 use crate::model::Scenario;
-use crate::parse::parse_file;
+use crate::parse::{FRAGMENTS, Sets, parse_file, parse_file_with};
 
 /// Folders under scenarios that hold no scenarios.
-const NOT_AREAS: [&str; 2] = ["fleets", "schema"];
+const NOT_AREAS: [&str; 3] = ["fleets", FRAGMENTS, "schema"];
 
 /// A scenario file, and what became of reading it.
 #[derive(Debug, Clone)]
@@ -22,32 +20,8 @@ pub struct Entry {
     pub name: String,
     /// The file.
     pub path: PathBuf,
-    /// The scenario, or everything that is wrong with the file.
+    /// The scenario in its first cell, or everything that is wrong with the file.
     pub scenario: Result<Scenario, Diagnostics>,
-}
-
-/// The combination of dimensions that a scenario runs in.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Cell {
-    /// Minor release of Kubernetes.
-    pub kubernetes: String,
-    /// Who makes the cluster.
-    pub provider: String,
-}
-
-impl Default for Cell {
-    /// What a scenario without a matrix runs in.
-    fn default() -> Cell {
-        Cell { kubernetes: "1.34".into(), provider: "kind".into() }
-    }
-}
-
-/// `k8s_1_34::kind`
-impl fmt::Display for Cell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "k8s_{}::{}", underscored(&self.kubernetes), underscored(&self.provider))
-    }
 }
 
 impl Entry {
@@ -56,15 +30,23 @@ impl Entry {
         format!("{}/{}", self.area, self.name)
     }
 
+    /// The cells that it runs in. A broken file has one, so that its trial can say what is wrong.
+    pub fn cells(&self) -> Vec<Cell> {
+        self.scenario.as_ref().map_or_else(|_| vec![Cell::default()], |scenario| scenario.cells.clone())
+    }
+
+    /// The scenario in a cell, with values for its variables.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file.
+    pub fn load(&self, cell: Option<&Cell>, sets: &Sets) -> Result<Scenario, Diagnostics> {
+        parse_file_with(&self.path, sets, cell)
+    }
+
     /// `area::name::cell`, as test runners call it: `single_tenant::official::k8s_1_34::kind`.
     pub fn trial_name(&self, cell: &Cell) -> String {
         format!("{}::{}::{cell}", underscored(&self.area), underscored(&self.name))
     }
-}
-
-/// Test runners' filters split words at hyphens and dots.
-fn underscored(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
 }
 
 /// A scenarios folder that cannot be read.

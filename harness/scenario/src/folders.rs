@@ -21,6 +21,27 @@ pub trait Files {
 
     /// A file's text, if it can be read.
     fn read(&self, path: &str) -> Option<String>;
+
+    /// The names of what a folder holds, in order; none if there is no such folder.
+    fn list(&self, folder: &str) -> Vec<String>;
+}
+
+/// A scenarios folder that is not there.
+#[derive(Debug, Clone, Copy)]
+pub struct NoFiles;
+
+impl Files for NoFiles {
+    fn find(&self, _path: &str) -> Option<Found> {
+        None
+    }
+
+    fn read(&self, _path: &str) -> Option<String> {
+        None
+    }
+
+    fn list(&self, _folder: &str) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The scenarios folder on disk.
@@ -33,6 +54,12 @@ impl Disk {
     /// `root` is the folder that holds the areas and `fleets`.
     pub fn new(root: impl Into<PathBuf>) -> Disk {
         Disk { root: root.into() }
+    }
+
+    /// The scenarios folder that a scenario's file is in: its area's parent.
+    pub fn around(file: &Path) -> Disk {
+        let parent = file.parent().and_then(Path::parent).unwrap_or(Path::new(""));
+        Disk::new(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
     }
 
     /// The folder that a path leads to.
@@ -49,6 +76,13 @@ impl Files for Disk {
 
     fn read(&self, path: &str) -> Option<String> {
         fs_err::read_to_string(self.root.join(path)).ok()
+    }
+
+    fn list(&self, folder: &str) -> Vec<String> {
+        let entries = fs_err::read_dir(self.root.join(folder)).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        names
     }
 }
 
@@ -86,6 +120,14 @@ pub(crate) mod tests {
 
         fn read(&self, path: &str) -> Option<String> {
             self.0.get(path).map(ToString::to_string)
+        }
+
+        fn list(&self, folder: &str) -> Vec<String> {
+            let folder = format!("{folder}/");
+            let inside = self.0.keys().filter_map(|path| path.strip_prefix(&folder));
+            let mut names: Vec<String> = inside.filter_map(|path| path.split('/').next()).map(Into::into).collect();
+            names.dedup();
+            names
         }
     }
 }

@@ -4,6 +4,7 @@
 //! it parses), and [`plan()`] (what a run would do) before anything starts. [`discover()`] lists the files, [`schema()`]
 //! describes them to editors. This crate is pure: it reads files and nothing else.
 
+pub mod cell;
 pub mod deadlines;
 pub mod diagnostic;
 pub mod discover;
@@ -18,13 +19,15 @@ mod schema;
 pub mod span;
 pub mod steps;
 pub mod text;
+pub mod vars;
 
+pub use cell::Cell;
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use discover::{Cell, Entry, discover, find};
+pub use discover::{Entry, discover, find};
 pub use folders::Disk;
 pub use lint::lint;
 pub use model::Scenario;
-pub use parse::{MAX_BYTES, parse, parse_file};
+pub use parse::{Given, MAX_BYTES, Sets, parse, parse_file, parse_file_with, parse_with};
 pub use plan::{Plan, plan};
 pub use schema::schema;
 pub use span::{Place, Spanned};

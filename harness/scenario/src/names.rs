@@ -12,9 +12,10 @@ pub fn nearest<'n>(written: &str, known: impl IntoIterator<Item = &'n str>) -> O
         .map(|(_, _, name)| name)
 }
 
-/// `a`, `b` and `c`.
+/// `a`, `b` and `c`. Names that start with `$` are not for authors.
 pub fn list<S: AsRef<str>>(names: &[S]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{}`", name.as_ref())).collect();
+    let names = names.iter().map(AsRef::as_ref).filter(|name| !name.starts_with('$'));
+    let quoted: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     match quoted.as_slice() {
         [] => "none".into(),
         [one] => one.clone(),

@@ -6,8 +6,8 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::cell::Cell;
 use crate::deadlines::Deadline;
-use crate::discover::Cell;
 use crate::folders::{self, Files};
 use crate::model::{Budget, Component, Expect, Invariant, Scenario};
 use crate::probes::{Connection, From, Probe};
@@ -85,6 +85,9 @@ pub struct PlannedStep {
     pub deadline: Deadline,
     /// Where it is written.
     pub place: Place,
+    /// The steps within it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<PlannedStep>,
 }
 
 /// What a run needs, by the names that its steps know it by.
@@ -152,12 +155,7 @@ pub fn plan(scenario: &Scenario, cell: &Cell, files: &dyn Files) -> Plan {
             }
         }
     }
-    let planned = |step: &Spanned<Step>| PlannedStep {
-        kind: step.kind(),
-        title: step.action().title(scenario),
-        deadline: step.action().deadline(scenario),
-        place: scenario.place(step.span),
-    };
+    let planned = |step: &Spanned<Step>| planned_step(step, scenario);
     let phases = scenario.phases.iter().map(|phase| PlannedPhase {
         name: phase.phase.value.clone(),
         budget: phase.budget,
@@ -175,6 +173,17 @@ pub fn plan(scenario: &Scenario, cell: &Cell, files: &dyn Files) -> Plan {
         invariants: scenario.invariants.iter().map(|i| i.value).collect(),
         expect: scenario.expect.as_ref().map(|e| e.value.clone()),
         needs,
+    }
+}
+
+fn planned_step(step: &Spanned<Step>, scenario: &Scenario) -> PlannedStep {
+    let action = step.action();
+    PlannedStep {
+        kind: step.kind(),
+        title: action.title(scenario),
+        deadline: action.deadline(scenario),
+        place: scenario.place(step.span),
+        steps: action.nested().iter().map(|step| planned_step(step, scenario)).collect(),
     }
 }
 
@@ -215,16 +224,20 @@ impl fmt::Display for Plan {
             let Budget { failed, longest } = phase.budget;
             writeln!(f, "\n{} (budget: {failed} failed, outage {longest})", phase.name)?;
             for (steps, mark) in [(&phase.steps, ""), (&phase.rollback, "rollback: ")] {
-                for step in steps {
-                    number += 1;
-                    let limit = crate::text::HumanDuration::from(step.deadline.limit);
-                    writeln!(f, "  {number:>2}  {mark}{} (≤ {limit})", step.title)?;
-                }
+                steps.iter().try_for_each(|step| line(f, step, mark, 0, &mut number))?;
             }
         }
         writeln!(f, "\nneeds")?;
         f.write_str(&self.needs.to_string())
     }
+}
+
+/// A step and those within it, indented.
+fn line(f: &mut fmt::Formatter<'_>, step: &PlannedStep, mark: &str, depth: usize, number: &mut usize) -> fmt::Result {
+    *number += 1;
+    let limit = crate::text::HumanDuration::from(step.deadline.limit);
+    writeln!(f, "  {number:>2}  {:depth$}{mark}{} (≤ {limit})", "", step.title)?;
+    step.steps.iter().try_for_each(|inner| line(f, inner, "", depth + 2, number))
 }
 
 impl fmt::Display for Needs {

@@ -38,20 +38,24 @@ impl fmt::Display for Place {
     }
 }
 
-/// A file's name and text, shared by everything that points into it.
+/// A file's name and text, and those of the fragments that it includes, shared by everything that points into them.
+///
+/// Offsets count through all of them, one after the other, so that a span alone says which file it is in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Source {
-    name: Arc<str>,
-    text: Arc<str>,
+    files: Arc<Vec<SourceFile>>,
 }
 
-impl Source {
-    /// `name` is the path as users gave it; it is only ever printed.
-    pub fn new(name: &str, text: &str) -> Source {
-        Source { name: name.into(), text: text.into() }
-    }
+/// One file of a [`Source`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceFile {
+    name: Arc<str>,
+    text: Arc<str>,
+    start: u32,
+}
 
-    /// The path as given.
+impl SourceFile {
+    /// The path as given; it is only ever printed.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -61,15 +65,58 @@ impl Source {
         &self.text
     }
 
-    /// The text that a span covers; empty if the span is not of this file.
+    /// The offset of its first byte in its [`Source`].
+    pub fn start(&self) -> u32 {
+        self.start
+    }
+}
+
+impl Source {
+    /// `name` is the path as users gave it; it is only ever printed.
+    pub fn new(name: &str, text: &str) -> Source {
+        Source { files: Arc::new(vec![SourceFile { name: name.into(), text: text.into(), start: 0 }]) }
+    }
+
+    /// Adds a file that the others include. What points into the others still does.
+    pub fn add(&mut self, name: &str, text: &str) -> SourceFile {
+        // One more than its length, so that the end of a file is not the start of the next.
+        let start = self.files.last().map_or(0, |last| last.start.saturating_add(last.text.len() as u32 + 1));
+        let file = SourceFile { name: name.into(), text: text.into(), start };
+        Arc::make_mut(&mut self.files).push(file.clone());
+        file
+    }
+
+    /// The file itself, without those that it includes.
+    pub fn main(&self) -> SourceFile {
+        self.files.first().cloned().unwrap_or_default()
+    }
+
+    /// The path of the file itself.
+    pub fn name(&self) -> &str {
+        self.files.first().map_or("", SourceFile::name)
+    }
+
+    /// The text of the file itself.
+    pub fn text(&self) -> &str {
+        self.files.first().map_or("", SourceFile::text)
+    }
+
+    /// The file that a span is in.
+    pub fn file(&self, span: Span) -> Option<&SourceFile> {
+        self.files.iter().rev().find(|file| file.start <= span.offset)
+    }
+
+    /// The text that a span covers; empty if the span is not of these files.
     pub fn slice(&self, span: Span) -> &str {
-        let start = span.offset as usize;
-        self.text.get(start..start.saturating_add(span.len as usize)).unwrap_or_default()
+        let Some(file) = self.file(span) else { return "" };
+        let start = (span.offset - file.start) as usize;
+        file.text.get(start..start.saturating_add(span.len as usize)).unwrap_or_default()
     }
 
     /// The position of a span's first character.
     pub fn place(&self, span: Span) -> Place {
-        Place { file: self.name.to_string(), line: span.line.max(1), column: span.column.max(1) }
+        let name = self.file(span).map_or("", SourceFile::name);
+        Place { file: name.to_owned(), line: span.line.max(1), column: span.column.max(1) }
     }
 }
 

@@ -51,11 +51,9 @@ pub fn lint(scenario: &Scenario, files: &dyn Files) -> Diagnostics {
     for rule in SCENARIO_RULES {
         (rule.check)(&mut findings);
     }
-    for phase in &scenario.phases {
-        for step in phase.steps.iter().chain(&phase.rollback) {
-            findings.here = step.span;
-            step.action().lint(&mut findings);
-        }
+    for step in scenario.steps() {
+        findings.here = step.span;
+        step.action().lint(&mut findings);
     }
     findings.found.into()
 }

@@ -4,7 +4,7 @@ use super::Rule;
 use crate::diagnostic::Diagnostics;
 use crate::folders::tests::Memory;
 use crate::parse::tests::example;
-use crate::{lint, parse};
+use crate::{Given, Sets, lint, parse_with};
 
 /// The files that examples name.
 fn files() -> Memory {
@@ -13,15 +13,22 @@ fn files() -> Memory {
             ("example-area/instance.yaml", "kind: FluxInstance"),
             ("fleets/web/apps/web.yaml", "greeting: old"),
             ("fleets/web/clusters/test/apps.yaml", "kind: Kustomization"),
+            ("fragments/nothing.yaml", "{fragment: nothing, summary: None, steps: []}"),
+            (
+                "fragments/settle.yaml",
+                "{fragment: settle, summary: Waits, vars: {object: null}, steps: [wait: {ready: \"{{ object }}\"}]}",
+            ),
         ]
         .into(),
     )
 }
 
 fn findings(sections: &str) -> Diagnostics {
-    let scenario =
-        parse("scenarios/example-area/example.yaml", &example(sections)).unwrap_or_else(|e| panic!("{}", e.to_text()));
-    lint(&scenario, &files())
+    let files = files();
+    let given = Given { files: &files, sets: &Sets::new(), cell: None };
+    let scenario = parse_with("scenarios/example-area/example.yaml", &example(sections), given)
+        .unwrap_or_else(|e| panic!("{}", e.to_text()));
+    lint(&scenario, &files)
 }
 
 #[test]
@@ -93,5 +100,10 @@ fn what_rules_say() {
     15:56: error[F206]: an empty text cannot be found (name the text to replace)
     15:34: error[F207]: the sleep has no reason (say what the time is for)
     15:30: error[F208]: the sampler is starved, but the run is expected to pass (add `expect: {verdict: inconclusive, rule: evidence}`)
+    15:9: error[F270]: fewer than two steps run side by side (add another, or write the step itself)
+    15:55: error[F271]: two of the steps push to the fleet at once (put one of them before or after)
+    15:25: error[F272]: 0 is no number of times (write a number from 1 to 1000)
+    15:35: error[F273]: any failure would do (write the part of the message that says why)
+    15:29: error[F274]: the fragment `nothing` has no steps (give it steps, or remove the include)
     ");
 }

@@ -4,6 +4,7 @@ mod budget;
 mod expect;
 mod flux;
 mod invariant;
+mod matrix;
 mod phase;
 mod scenario;
 
@@ -11,5 +12,6 @@ pub use budget::Budget;
 pub use expect::{Expect, ExpectedVerdict, RULES_BEYOND_INVARIANTS};
 pub use flux::{Component, Flux, Operator};
 pub use invariant::Invariant;
+pub use matrix::Matrix;
 pub use phase::Phase;
 pub use scenario::Scenario;

@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::{Expect, Flux, Invariant, Operator, Phase};
+use serde_json::Value;
+
+use super::{Expect, Flux, Invariant, Matrix, Operator, Phase};
+use crate::cell::Cell;
 use crate::deadlines::DeadlineName;
 use crate::folders;
 use crate::probes::Probe;
 use crate::span::{Place, Source, Span, Spanned};
-use crate::steps::Step;
-use crate::text::{HumanDuration, Name, ObjectRef, RelPath};
+use crate::steps::{Step, walk};
+use crate::text::{HumanDuration, Name, ObjectRef, RelPath, VarName};
+use crate::vars::Variables;
 
 /// One migration, told in phases, with traffic flowing all the while.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -20,6 +24,15 @@ pub struct Scenario {
     /// The file this was parsed from.
     #[serde(skip)]
     pub source: Source,
+    /// Every cell of its matrix.
+    #[serde(skip)]
+    pub cells: Vec<Cell>,
+    /// The cell that it was parsed for.
+    #[serde(skip)]
+    pub cell: Cell,
+    /// The values of its variables in this cell.
+    #[serde(skip)]
+    pub variables: Variables,
 
     /// The scenario's name: that of its file without `.yaml`. Its area is the folder that the file is in.
     pub scenario: Spanned<Name>,
@@ -28,6 +41,14 @@ pub struct Scenario {
     /// Labels to select scenarios by.
     #[serde(default)]
     pub tags: Vec<Spanned<Name>>,
+    /// Variables and their defaults, for templates: `{{ name }}` in any text of this file, and in files of the fleet that
+    /// end in `.j2`. A default of `null` means that a value must be given, by `--set name=value` or the matrix.
+    #[serde(default)]
+    pub vars: BTreeMap<Spanned<VarName>, Value>,
+    /// Dimensions and their values: the scenario runs once for each combination. A dimension is `kubernetes`, `provider`
+    /// or a variable.
+    #[serde(default)]
+    pub matrix: Matrix,
     /// The cluster's profile: the name of a file in kind-configs without its provider and ending.
     pub cluster: Spanned<Name>,
     /// Folder under scenarios that becomes the content of the git repository.
@@ -60,9 +81,10 @@ impl Scenario {
         format!("{}/{}", folders::area(self), self.scenario)
     }
 
-    /// Every step, in order, each phase's rollback after its steps.
+    /// Every step, in order: each phase's rollback after its steps, and each step before those within it.
     pub fn steps(&self) -> impl Iterator<Item = &Spanned<Step>> {
-        self.phases.iter().flat_map(|phase| phase.steps.iter().chain(&phase.rollback))
+        let outermost = self.phases.iter().flat_map(|phase| phase.steps.iter().chain(&phase.rollback));
+        outermost.flat_map(walk)
     }
 
     /// The position of something in this file.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
+use crate::folders::tests::Memory;
 
 /// A scenario that breaks no rule, by its sections.
 const EXAMPLE: &[&str] = &[
@@ -168,9 +169,13 @@ invariants: [no-lost-requests]
 
 #[test]
 fn every_kinds_example_parses() {
+    let fragment =
+        "{fragment: take-over, summary: x, vars: {instance: null}, steps: [apply: {file: \"{{ instance }}\"}]}";
+    let files = Memory([("fragments/take-over.yaml", fragment)].into());
     for kind in crate::steps::KINDS {
         let text = example(&format!("- {}", kind.example));
-        let scenario = parse("f", &text).unwrap_or_else(|e| panic!("{}: {}", kind.kind, e.to_text()));
+        let given = Given { files: &files, sets: &Sets::new(), cell: None };
+        let scenario = parse_with("f", &text, given).unwrap_or_else(|e| panic!("{}: {}", kind.kind, e.to_text()));
         assert_eq!(scenario.phases[1].steps[0].kind(), kind.kind);
     }
 }
@@ -224,11 +229,11 @@ fn files_that_cannot_be_read() {
         ]
         .concat(),
         @r"
-    [FOLDER]/absent.yaml:1:1: error[E001]: failed to open file `[FOLDER]/absent.yaml`: No such file or directory (os error 2) (check the path; `ferry list` shows the scenarios there are)
-    [FOLDER]/binary.yaml:1:1: error[E001]: not UTF-8 text from byte 11 on (a scenario is a YAML file in UTF-8)
-    [FOLDER]/empty.yaml:1:1: error[E002]: the file holds no scenario (start with `scenario: NAME` and `summary: …`; the files under scenarios are examples)
-    [FOLDER]/huge.yaml:1:1: error[E001]: the file is too large to be a scenario: 52428800 bytes, at most 1048576 (keep manifests in files of their own, beside the scenario or in its fleet)
-    "
+        [FOLDER]/absent.yaml:1:1: error[E001]: failed to open file `[FOLDER]/absent.yaml`: No such file or directory (os error 2) (check the path; `ferry list` shows the scenarios there are)
+        [FOLDER]/binary.yaml:1:1: error[E001]: not UTF-8 text from byte 11 on (a scenario is a YAML file in UTF-8)
+        [FOLDER]/empty.yaml:1:1: error[E002]: the file holds no scenario (start with `scenario: NAME` and `summary: …`; `ferry new AREA/NAME` writes one to begin with)
+        [FOLDER]/huge.yaml:1:1: error[E001]: the file is too large to be a scenario: 52428800 bytes, at most 1048576 (keep manifests in files of their own, beside the scenario or in its fleet)
+        "
     );
 }
 

@@ -8,7 +8,8 @@ use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Error, Location, Options, Spanned};
 
 use crate::diagnostic::{Diagnostic, codes};
-use crate::span::{Source, Span};
+use crate::span::{Source, SourceFile, Span};
+use crate::vars::is_template;
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +49,14 @@ impl Node {
             Value::Null => "nothing".into(),
             Value::Bool(value) => format!("the boolean {value}"),
             Value::Signed(_) | Value::Unsigned(_) | Value::Float(_) => {
-                format!("the number {}", source.slice(self.span))
+                // A template's value is not what is written there.
+                let number = match (&self.value, source.slice(self.span)) {
+                    (Value::Signed(number), written) if is_template(written) => number.to_string(),
+                    (Value::Unsigned(number), written) if is_template(written) => number.to_string(),
+                    (Value::Float(number), written) if is_template(written) => number.to_string(),
+                    (_, written) => written.to_owned(),
+                };
+                format!("the number {number}")
             }
             Value::Text(text) if text.chars().count() > 40 => "a text".into(),
             Value::Text(text) => format!("the text {text:?}"),
@@ -60,10 +68,13 @@ impl Node {
 
 /// Reads one YAML document. Repeated keys come beside the tree, all of them; of other mistakes in the YAML itself only
 /// the first is found, as nothing after it can be trusted.
-pub fn read(source: &Source) -> Result<(Node, Vec<Diagnostic>), Box<Diagnostic>> {
+///
+/// `file` is one of those of `source`; ids go on from `next_id`.
+pub fn read(source: &Source, file: &SourceFile, next_id: &mut u32) -> Result<(Node, Vec<Diagnostic>), Box<Diagnostic>> {
+    let at = At { source, file };
     let parse = |repeated_keys| {
-        serde_saphyr::from_str_with_options::<Raw>(source.text(), options(repeated_keys))
-            .map_err(|e| Box::new(syntax(&e, source)))
+        serde_saphyr::from_str_with_options::<Raw>(file.text(), options(repeated_keys))
+            .map_err(|e| Box::new(syntax(&e, at)))
     };
     let mut found = Vec::new();
     let raw = match parse(DuplicateKeyPolicy::Error) {
@@ -74,10 +85,16 @@ pub fn read(source: &Source) -> Result<(Node, Vec<Diagnostic>), Box<Diagnostic>>
         }
         other => other?,
     };
-    let mut next_id = 0;
-    let root = number(raw, &mut next_id, source, &mut found);
+    let root = number(raw, next_id, at, &mut found);
     found.dedup_by_key(|d| d.span);
     Ok((root, found))
+}
+
+/// Where locations of the library are.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    source: &'a Source,
+    file: &'a SourceFile,
 }
 
 /// A scenario of a thousand steps stays far below each of these; a file made to exhaust memory does not.
@@ -105,11 +122,11 @@ fn options(duplicate_keys: DuplicateKeyPolicy) -> Options {
 }
 
 /// A mistake in the YAML itself.
-fn syntax(error: &Error, source: &Source) -> Diagnostic {
+fn syntax(error: &Error, at: At<'_>) -> Diagnostic {
     let location = error.location().filter(|l| l.line() > 0);
-    let span = location.map_or_else(Span::default, |l| span(l, source));
+    let span = location.map_or(Span { offset: at.file.start(), ..Span::default() }, |l| span(l, at));
     if let Error::DuplicateMappingKey { key, .. } = error {
-        return repeated_key(key.as_deref().unwrap_or("?"), span, source);
+        return repeated_key(key.as_deref().unwrap_or("?"), span, at.source);
     }
     let text = error.to_string();
     // The library appends the place, which is shown in our own way.
@@ -145,7 +162,7 @@ fn syntax(error: &Error, source: &Source) -> Diagnostic {
         }
         _ => (text.to_owned(), "check indentation, brackets and quotes up to this place"),
     };
-    Diagnostic::error(codes::YAML, source, span, message).labelled("here").helped(help)
+    Diagnostic::error(codes::YAML, at.source, span, message).labelled("here").helped(help)
 }
 
 fn repeated_key(key: &str, span: Span, source: &Source) -> Diagnostic {
@@ -164,25 +181,23 @@ enum RawValue {
 }
 
 /// Gives every node its id and place, and finds repeated keys.
-fn number(Raw(raw): Raw, next_id: &mut u32, source: &Source, found: &mut Vec<Diagnostic>) -> Node {
+fn number(Raw(raw): Raw, next_id: &mut u32, at: At<'_>, found: &mut Vec<Diagnostic>) -> Node {
     let id = *next_id;
     *next_id += 1;
-    let mut span = span(raw.referenced, source);
+    let mut span = span(raw.referenced, at);
     let value = match raw.value {
         RawValue::Scalar(value) => value,
-        RawValue::List(items) => {
-            Value::List(items.into_iter().map(|item| number(item, next_id, source, found)).collect())
-        }
+        RawValue::List(items) => Value::List(items.into_iter().map(|item| number(item, next_id, at, found)).collect()),
         RawValue::Map(entries) => {
             let mut known: Vec<(Key, Node)> = Vec::with_capacity(entries.len());
             let mut texts = HashSet::with_capacity(entries.len());
             for (key, value) in entries {
-                let key = Key { span: self::span(key.referenced, source), text: key.value };
-                let value = number(value, next_id, source, found);
+                let key = Key { span: self::span(key.referenced, at), text: key.value };
+                let value = number(value, next_id, at, found);
                 if texts.insert(key.text.clone()) {
                     known.push((key, value));
                 } else {
-                    found.push(repeated_key(&key.text, key.span, source));
+                    found.push(repeated_key(&key.text, key.span, at.source));
                 }
             }
             // A block map has no text of its own: its first key stands for it.
@@ -196,13 +211,14 @@ fn number(Raw(raw): Raw, next_id: &mut u32, source: &Source, found: &mut Vec<Dia
 }
 
 /// The library's location as ours: on one line, as that is what a label can underline.
-fn span(location: Location, source: &Source) -> Span {
+fn span(location: Location, at: At<'_>) -> Span {
+    let text = at.file.text();
     let (line, column) = (location.line() as u32, location.column() as u32);
-    let offset = location.span().byte_offset().map_or_else(|| offset_of(line, column, source.text()), |o| o as u32);
-    let rest = source.text().get(offset as usize..).unwrap_or_default();
+    let offset = location.span().byte_offset().map_or_else(|| offset_of(line, column, text), |o| o as u32);
+    let rest = text.get(offset as usize..).unwrap_or_default();
     let in_line = rest.find(['\n', '\r']).unwrap_or(rest.len()) as u32;
     let len = location.span().byte_len().unwrap_or(0) as u32;
-    Span { offset, len: len.min(in_line), line, column }
+    Span { offset: offset + at.file.start(), len: len.min(in_line), line, column }
 }
 
 /// The scanner's own errors carry no byte offset.

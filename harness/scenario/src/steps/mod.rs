@@ -8,8 +8,12 @@ mod assert;
 mod bootstrap;
 mod commit;
 mod delete;
+mod expect_failure;
+mod include;
 mod install_operator;
+mod parallel;
 mod patch;
+mod repeat;
 mod rollout;
 mod scale;
 mod sleep;
@@ -24,8 +28,12 @@ pub use assert::Assert;
 pub use bootstrap::{Bootstrap, Transport};
 pub use commit::{Commit, Content};
 pub use delete::Delete;
+pub use expect_failure::ExpectFailure;
+pub use include::Include;
 pub use install_operator::InstallOperator;
+pub use parallel::Parallel;
 pub use patch::Patch;
+pub use repeat::Repeat;
 pub use rollout::Rollout;
 pub use scale::Scale;
 pub use sleep::Sleep;
@@ -36,6 +44,7 @@ use crate::deadlines::Deadline;
 use crate::lint::{Findings, Rule};
 use crate::model::Scenario;
 use crate::plan::Needs;
+use crate::span::Spanned;
 
 /// What every kind of step can say of itself.
 pub trait Action: std::fmt::Debug {
@@ -48,7 +57,12 @@ pub trait Action: std::fmt::Debug {
     /// Images and tools that it needs beyond those of every run.
     fn needs(&self, _scenario: &Scenario, _needs: &mut Needs) {}
 
-    /// What is wrong with it although it parses.
+    /// The steps within it.
+    fn nested(&self) -> &[Spanned<Step>] {
+        &[]
+    }
+
+    /// What is wrong with it although it parses. The steps within it are asked themselves.
     fn lint(&self, _findings: &mut Findings<'_>) {}
 }
 
@@ -107,6 +121,13 @@ macro_rules! steps {
     };
 }
 
+/// A step and all that are within it, each before those within it.
+pub fn walk(step: &Spanned<Step>) -> Vec<&Spanned<Step>> {
+    let mut all = vec![step];
+    all.extend(step.action().nested().iter().flat_map(walk));
+    all
+}
+
 steps! {
     Bootstrap,
     InstallOperator,
@@ -119,5 +140,9 @@ steps! {
     Wait,
     Assert,
     Sleep,
+    Parallel,
+    Repeat,
+    Include,
+    ExpectFailure,
     StallSampler,
 }

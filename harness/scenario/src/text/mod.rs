@@ -8,6 +8,7 @@ mod name;
 mod object_ref;
 mod rate;
 mod rel_path;
+mod var_name;
 mod version;
 
 pub use duration::HumanDuration;
@@ -16,6 +17,7 @@ pub use name::Name;
 pub use object_ref::ObjectRef;
 pub use rate::Rate;
 pub use rel_path::RelPath;
+pub use var_name::VarName;
 pub use version::Version;
 
 /// Text that does not say what it should, and how to say it.
