@@ -78,6 +78,9 @@ pub enum EventKind {
         place: Option<Place>,
         /// How long it may take.
         deadline: Option<Nanos>,
+        /// The step that it is within, if it is not one of the phase's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<usize>,
     },
     /// A step ended.
     StepEnded {

@@ -50,6 +50,8 @@ pub struct Step {
     pub place: Option<Place>,
     /// How long it may take.
     pub deadline: Option<Nanos>,
+    /// The step that it is within, if it is not one of its phase's own.
+    pub parent: Option<usize>,
     /// When it began.
     pub started: Nanos,
     /// When it ended, if it did.
@@ -184,7 +186,7 @@ impl RunState {
                     phase.outcome = Some(outcome.clone());
                 }
             }
-            EventKind::StepStarted { step, phase, kind, title, place, deadline } => {
+            EventKind::StepStarted { step, phase, kind, title, place, deadline, parent } => {
                 let started = Step {
                     index: *step,
                     phase: *phase,
@@ -192,6 +194,7 @@ impl RunState {
                     title: title.clone(),
                     place: place.clone(),
                     deadline: *deadline,
+                    parent: *parent,
                     started: t,
                     ended: None,
                     outcome: None,
@@ -255,6 +258,12 @@ impl RunState {
     /// The phase that goes on now.
     pub fn current_phase(&self) -> Option<&Phase> {
         self.phases.iter().rfind(|p| p.started.is_some() && p.ended.is_none())
+    }
+
+    /// The phases' own steps, without those within other steps: those are judged by the step around them, which may
+    /// expect one to fail.
+    pub fn own_steps(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        self.steps.values().filter(|step| step.parent.is_none())
     }
 
     /// The step that goes on now.

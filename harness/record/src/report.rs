@@ -138,7 +138,7 @@ pub fn next(run: &RunState, judgement: &Judgement) -> Vec<String> {
             "the run passed where its scenario expects otherwise: what it is meant to catch was not caught".to_owned(),
         ),
         Verdict::Fail => {
-            let failed = run.steps.values().find(|s| s.outcome.as_ref().is_some_and(|o| o.error().is_some()));
+            let failed = run.own_steps().find(|s| s.outcome.as_ref().is_some_and(|o| o.error().is_some()));
             if let Some(place) = failed.and_then(|s| s.place.as_ref()) {
                 next.push(format!("look at {place} and at what its wait saw last"));
             }

@@ -138,6 +138,7 @@ impl Record {
             title: format!("{kind} it"),
             place: Some(Place { file: "scenarios/single-tenant/official.yaml".into(), line, column: 7 }),
             deadline: Some(60 * SECOND),
+            parent: None,
         };
         let ended = |step, outcome: &Outcome| EventKind::StepEnded { step, outcome: outcome.clone() };
         let good = Outcome::Done;

@@ -14,6 +14,9 @@ use serde_json::Value;
 
 use crate::names;
 
+/// How the names of files end that are templates. Rendered, they lose it.
+pub const TEMPLATE: &str = ".j2";
+
 /// What a template may cost, in minijinja's steps: a page of loops stays far below it, an endless one does not.
 const FUEL: u64 = 100_000;
 

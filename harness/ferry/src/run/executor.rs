@@ -1,5 +1,6 @@
 //! Carries the phases out, step by step, and says so to the record.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ferry_probe::SamplerHandle;
@@ -8,6 +9,8 @@ use ferry_record::event::{Outcome, Place};
 use ferry_scenario::Scenario;
 use ferry_scenario::Spanned;
 use ferry_scenario::steps::Step;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::fleet::Fleet;
@@ -38,7 +41,32 @@ pub struct Executor<'a> {
     /// Cancelled when the run is to end.
     pub cancel: CancellationToken,
     sampler: Option<SamplerHandle>,
-    next_step: usize,
+    next_step: AtomicUsize,
+}
+
+/// Where a step is carried out.
+#[derive(Debug, Clone, Copy)]
+struct Within {
+    phase: usize,
+    /// The step around it, if any.
+    parent: Option<usize>,
+}
+
+/// What an `expect-failure` makes of the end of its step.
+fn failed_as_expected(outcome: Outcome, message: &str) -> Outcome {
+    let failed = |error: String, hint: &str| Outcome::Failed { error, hint: Some(hint.into()) };
+    match outcome {
+        Outcome::Failed { error, .. } if error.contains(message) => Outcome::Done,
+        Outcome::Failed { error, .. } => failed(
+            format!("it failed, but not with “{message}”: {error}"),
+            "if this is the failure that is meant, write a part of its message",
+        ),
+        Outcome::Done => failed(
+            format!("it succeeded, where it was to fail with “{message}”"),
+            "what should have refused it did not: check that it is in place, and ready, before this step",
+        ),
+        other => other,
+    }
 }
 
 impl<'a> Executor<'a> {
@@ -51,7 +79,7 @@ impl<'a> Executor<'a> {
         recorder: &'a Recorder,
         cancel: CancellationToken,
     ) -> Self {
-        Self { scenario, stage, cluster, fleet, recorder, cancel, sampler: None, next_step: 0 }
+        Self { scenario, stage, cluster, fleet, recorder, cancel, sampler: None, next_step: AtomicUsize::new(0) }
     }
 
     /// Carries out all phases; what failed is in the record. Probing starts at the end of the first phase, which brings the
@@ -60,14 +88,15 @@ impl<'a> Executor<'a> {
         let mut outcome = Outcome::Done;
         for (index, phase) in self.scenario.phases.iter().enumerate() {
             self.recorder.emit(EventKind::PhaseStarted { phase: index });
-            outcome = self.steps(index, &phase.steps, outcome).await;
+            let own = Within { phase: index, parent: None };
+            outcome = self.steps(own, &phase.steps, outcome).await;
             if index == 0 && outcome == Outcome::Done {
                 outcome = self.start_probing().await;
             }
             let failed_here = matches!(outcome, Outcome::Failed { .. });
             if failed_here && !phase.rollback.is_empty() {
                 self.note(format!("phase “{}” failed: carrying out its rollback", phase.phase.value));
-                self.steps(index, &phase.rollback, Outcome::Done).await;
+                self.steps(own, &phase.rollback, Outcome::Done).await;
             }
             self.recorder.emit(EventKind::PhaseEnded { phase: index, outcome: outcome.clone() });
             if failed_here {
@@ -84,9 +113,9 @@ impl<'a> Executor<'a> {
     }
 
     /// Carries out steps in order until one does not succeed; the others are skipped.
-    async fn steps(&mut self, phase: usize, steps: &[Spanned<Step>], mut outcome: Outcome) -> Outcome {
+    async fn steps(&self, within: Within, steps: &[Spanned<Step>], mut outcome: Outcome) -> Outcome {
         for step in steps {
-            let this = self.one(phase, step, &outcome).await;
+            let this = self.one(within, step, &outcome).await;
             if outcome == Outcome::Done {
                 outcome = this;
             }
@@ -94,26 +123,63 @@ impl<'a> Executor<'a> {
         outcome
     }
 
-    async fn one(&mut self, phase: usize, step: &Spanned<Step>, before: &Outcome) -> Outcome {
-        let action = step.action();
-        let limit = action.deadline(self.scenario).limit;
-        let place = self.scenario.place(step.span);
-        let place = Place { file: place.file, line: place.line, column: place.column };
-        let number = self.announce(phase, step.kind(), action.title(self.scenario), Some(place), limit);
-        let outcome = match before {
-            Outcome::Done => {
-                let context = self.context(number, limit);
-                self.guarded(limit, steps::execute(&step.value, &context)).await
+    /// Boxed, as steps can be within steps.
+    fn one<'s>(&'s self, within: Within, step: &'s Spanned<Step>, before: &'s Outcome) -> LocalBoxFuture<'s, Outcome> {
+        async move {
+            let action = step.action();
+            let limit = action.deadline(self.scenario).limit;
+            let place = self.scenario.place(step.span);
+            let place = Place { file: place.file, line: place.line, column: place.column };
+            let number = self.announce(within, step.kind(), action.title(self.scenario), Some(place), limit);
+            let inner = Within { parent: Some(number), ..within };
+            let outcome = match (before, &step.value) {
+                (Outcome::Done, Step::Parallel(_) | Step::Include(_) | Step::Repeat(_) | Step::ExpectFailure(_)) => {
+                    self.nested(inner, &step.value).await
+                }
+                (Outcome::Done, leaf) => {
+                    let context = self.context(number, limit);
+                    self.guarded(limit, steps::execute(leaf, &context)).await
+                }
+                _ => Outcome::Skipped,
+            };
+            self.recorder.emit(EventKind::StepEnded { step: number, outcome: outcome.clone() });
+            outcome
+        }
+        .boxed_local()
+    }
+
+    /// Carries out the steps within a step. Each keeps its own deadline.
+    async fn nested(&self, inner: Within, step: &Step) -> Outcome {
+        match step {
+            Step::Parallel(parallel) => {
+                let branches = parallel.0.iter().map(|branch| self.one(inner, branch, &Outcome::Done));
+                let outcomes = futures::future::join_all(branches).await;
+                outcomes.into_iter().find(|outcome| *outcome != Outcome::Done).unwrap_or(Outcome::Done)
             }
-            _ => Outcome::Skipped,
-        };
-        self.recorder.emit(EventKind::StepEnded { step: number, outcome: outcome.clone() });
-        outcome
+            Step::Repeat(repeat) => {
+                for time in 1..=repeat.times.value {
+                    match self.steps(inner, &repeat.steps, Outcome::Done).await {
+                        Outcome::Done => {}
+                        Outcome::Failed { error, hint } => {
+                            let error = format!("the {time}. of {} times: {error}", repeat.times);
+                            return Outcome::Failed { error, hint };
+                        }
+                        other => return other,
+                    }
+                }
+                Outcome::Done
+            }
+            Step::ExpectFailure(expected) => {
+                failed_as_expected(self.one(inner, &expected.step, &Outcome::Done).await, &expected.message)
+            }
+            other => self.steps(inner, other.action().nested(), Outcome::Done).await,
+        }
     }
 
     async fn start_probing(&mut self) -> Outcome {
         let title = "start probing".to_string();
-        let number = self.announce(0, "probe", title, None, probing::TARGET_DEADLINE);
+        let within = Within { phase: 0, parent: None };
+        let number = self.announce(within, "probe", title, None, probing::TARGET_DEADLINE);
         let context = self.context(number, probing::TARGET_DEADLINE);
         let mut started = None;
         let outcome = self
@@ -127,11 +193,11 @@ impl<'a> Executor<'a> {
         outcome
     }
 
-    fn announce(&mut self, phase: usize, kind: &str, title: String, place: Option<Place>, limit: Duration) -> usize {
-        let step = self.next_step;
-        self.next_step += 1;
+    fn announce(&self, within: Within, kind: &str, title: String, place: Option<Place>, limit: Duration) -> usize {
+        let step = self.next_step.fetch_add(1, Ordering::Relaxed);
+        let Within { phase, parent } = within;
         let deadline = u64::try_from(limit.as_nanos()).ok();
-        self.recorder.emit(EventKind::StepStarted { step, phase, kind: kind.into(), title, place, deadline });
+        self.recorder.emit(EventKind::StepStarted { step, phase, kind: kind.into(), title, place, deadline, parent });
         step
     }
 
@@ -168,5 +234,30 @@ impl<'a> Executor<'a> {
 
     fn note(&self, message: String) {
         self.recorder.emit(EventKind::Log { level: ferry_record::event::Level::Info, message });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn failed(error: &str) -> Outcome {
+        Outcome::Failed { error: error.into(), hint: None }
+    }
+
+    #[rstest]
+    #[case::as_expected(failed("apply: secrets is forbidden: no"), None)]
+    #[case::otherwise(failed("connection refused"), Some("it failed, but not with “is forbidden”: connection refused"))]
+    #[case::not_at_all(Outcome::Done, Some("it succeeded, where it was to fail with “is forbidden”"))]
+    fn a_failure_is_expected_by_its_message(#[case] outcome: Outcome, #[case] error: Option<&str>) {
+        let outcome = failed_as_expected(outcome, "is forbidden");
+        assert_eq!(outcome.error(), error);
+        assert_eq!(outcome == Outcome::Done, error.is_none());
+    }
+
+    #[test]
+    fn a_cancelled_step_has_not_failed() {
+        assert_eq!(failed_as_expected(Outcome::Cancelled, ""), Outcome::Cancelled);
     }
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use ferry_lab::container::File;
 use ferry_lab::toolbox::Toolbox;
+use ferry_scenario::Scenario;
+use ferry_scenario::vars::TEMPLATE;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
@@ -54,10 +56,15 @@ impl<'a> Fleet<'a> {
         Self { toolbox }
     }
 
-    /// Pushes `content` as the first commit of the empty repository at `url`.
-    pub async fn push_first(toolbox: &Toolbox, url: &str, content: &Path) -> Result<(), StepError> {
+    /// Pushes the scenario's fleet, which is the folder `content`, as the first commit of the empty repository at `url`.
+    pub async fn push_first(
+        toolbox: &Toolbox,
+        url: &str,
+        content: &Path,
+        scenario: &Scenario,
+    ) -> Result<(), StepError> {
         let mut files = vec![];
-        collect(content, content, &mut files)?;
+        collect(content, content, scenario, &mut files)?;
         toolbox.container().upload(&files).await?;
         let script = "git init --quiet --initial-branch=main; git remote add origin \"$1\"; git add --all; \
                       git commit --quiet --message 'Start the fleet'; git push --quiet --set-upstream origin main";
@@ -126,15 +133,26 @@ impl<'a> Fleet<'a> {
     }
 }
 
-/// Every file below `folder`, as it is to stand in the clone.
-fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<(), StepError> {
+/// A template with the scenario's variables filled in. Lint has tried it; files can change since.
+pub fn render(scenario: &Scenario, name: &str, text: &str) -> Result<String, StepError> {
+    scenario.variables.render(text).map_err(|e| StepError::mismatch(format!("{name}: {e}"), e.hint()))
+}
+
+/// Every file below `folder`, as it is to stand in the clone: templates rendered, and without their ending.
+fn collect(root: &Path, folder: &Path, scenario: &Scenario, files: &mut Vec<File>) -> Result<(), StepError> {
     for entry in fs_err::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            collect(root, &path, files)?;
+            collect(root, &path, scenario, files)?;
         } else {
             let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-            files.push(File::public(format!("{CLONE}/{below}"), fs_err::read(&path)?));
+            match below.strip_suffix(TEMPLATE) {
+                Some(rendered) => {
+                    let text = render(scenario, &below, &fs_err::read_to_string(&path)?)?;
+                    files.push(File::public(format!("{CLONE}/{rendered}"), text));
+                }
+                None => files.push(File::public(format!("{CLONE}/{below}"), fs_err::read(&path)?)),
+            }
         }
     }
     Ok(())

@@ -14,9 +14,10 @@ use ferry_lab::toolbox::Toolbox;
 use ferry_record::EventKind;
 use ferry_record::event::Level;
 use ferry_scenario::text::RelPath;
+use ferry_scenario::vars::TEMPLATE;
 use ferry_scenario::{Disk, Scenario, folders};
 
-use super::fleet::Fleet;
+use super::fleet::{self, Fleet};
 use super::recorder::Recorder;
 use crate::edge::Problem;
 use crate::steps::StepError;
@@ -134,7 +135,7 @@ impl Plot {
             recorder.conceal(secret);
         }
         toolbox.know_servers(&git, &registry).await.map_err(|e| broken("the toolbox", e))?;
-        Fleet::push_first(&toolbox, &git.ssh_url(), &scenarios.join(scenario.fleet.value.as_str()))
+        Fleet::push_first(&toolbox, &git.ssh_url(), &scenarios.join(scenario.fleet.value.as_str()), scenario)
             .await
             .map_err(|e| Problem::infra("the fleet could not be pushed to the git server").because(e))?;
         Ok((git, registry, toolbox))
@@ -199,7 +200,8 @@ impl Stage {
         let files = Disk::new(&self.scenarios);
         let path = folders::locate(scenario, file, &files)
             .ok_or_else(|| StepError::mismatch(format!("there is no file {file}"), None))?;
-        Ok(fs_err::read_to_string(files.path(&path))?)
+        let text = fs_err::read_to_string(files.path(&path))?;
+        if path.ends_with(TEMPLATE) { fleet::render(scenario, &path, &text) } else { Ok(text) }
     }
 
     /// The install manifests of Flux Operator, as upstream releases them.

@@ -114,6 +114,10 @@ pub async fn execute(step: &Step, cx: &Context<'_>) -> Result<(), StepError> {
             tokio::time::sleep(step.r#for.get()).await;
             Ok(())
         }
+        Step::Parallel(_) | Step::Repeat(_) | Step::Include(_) | Step::ExpectFailure(_) => Err(StepError::mismatch(
+            "steps within steps are the executor's to carry out",
+            "this is a mistake in ferry: please report it".to_string(),
+        )),
         Step::StallSampler(step) => match cx.sampler {
             Some(sampler) => {
                 sampler.stall(step.r#for.get());

@@ -101,7 +101,15 @@ mod tests {
 
     fn step(step: usize, title: &str) -> EventKind {
         let deadline = Some(300 * SECOND);
-        EventKind::StepStarted { step, phase: 0, kind: "wait".into(), title: title.into(), place: None, deadline }
+        EventKind::StepStarted {
+            step,
+            phase: 0,
+            kind: "wait".into(),
+            title: title.into(),
+            place: None,
+            deadline,
+            parent: None,
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Invariant for Steps {
 
     fn judge(&self, run: &RunState) -> Finding {
         let failed: Vec<&Step> =
-            run.steps.values().filter(|s| s.outcome.as_ref().is_some_and(|o| o.error().is_some())).collect();
+            run.own_steps().filter(|s| s.outcome.as_ref().is_some_and(|o| o.error().is_some())).collect();
         if let Some(first) = failed.first() {
             let error = first.outcome.as_ref().and_then(Outcome::error).unwrap_or_default();
             let mut finding =
@@ -50,10 +50,10 @@ impl Invariant for Steps {
         }
 
         let planned: usize = run.phases.iter().map(|p| p.info.steps).sum();
-        let done = run.steps.values().filter(|s| s.outcome == Some(Outcome::Done)).count();
-        let unfinished = run.steps.values().find(|s| s.outcome != Some(Outcome::Done));
+        let done = run.own_steps().filter(|s| s.outcome == Some(Outcome::Done)).count();
+        let unfinished = run.own_steps().find(|s| s.outcome != Some(Outcome::Done));
         let undone = run.phases.iter().enumerate().find(|(i, phase)| {
-            run.steps.values().filter(|s| s.phase == *i && s.outcome == Some(Outcome::Done)).count() < phase.info.steps
+            run.own_steps().filter(|s| s.phase == *i && s.outcome == Some(Outcome::Done)).count() < phase.info.steps
         });
         let (verdict, message) = match (unfinished, undone) {
             (Some(step), _) => (Verdict::Inconclusive, format!("{} did not come to its end", describe(run, step))),

@@ -139,7 +139,7 @@ impl View {
 fn figures(run: &RunState, outages: &[(&str, &crate::intervals::Outage)], dropped: u64) -> Vec<Figure> {
     let (taken, failed) = run.sample_totals();
     let longest = outages.iter().map(|(_, o)| o.span.len()).max();
-    let done = run.steps.values().filter(|s| s.outcome == Some(Outcome::Done)).count();
+    let done = run.own_steps().filter(|s| s.outcome == Some(Outcome::Done)).count();
     let planned: usize = run.phases.iter().map(|p| p.info.steps).sum();
     let count = outages.len() as u64 + dropped;
     vec![
