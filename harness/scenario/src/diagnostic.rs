@@ -69,6 +69,10 @@ pub mod codes {
     pub const BAD_VALUE: &str = "E009";
     /// What must be a map of one key is not.
     pub const ONE_KEY: &str = "E010";
+    /// A filter that says nothing, or selects nothing.
+    pub const FILTER: &str = "E015";
+    /// A suite that cannot be.
+    pub const SUITE: &str = "E016";
     /// More mistakes than are worth listing.
     pub const TOO_MANY: &str = "E099";
 }

@@ -58,8 +58,12 @@ impl Entry {
 
     /// `area::name::cell`, as test runners call it: `single_tenant::official::k8s_1_34::kind`.
     pub fn trial_name(&self, cell: &Cell) -> String {
-        format!("{}::{}::{cell}", underscored(&self.area), underscored(&self.name))
+        trial_name(&self.area, &self.name, cell)
     }
+}
+
+pub(crate) fn trial_name(area: &str, name: &str, cell: &Cell) -> String {
+    format!("{}::{}::{cell}", underscored(area), underscored(name))
 }
 
 /// Test runners' filters split words at hyphens and dots.

@@ -7,6 +7,7 @@
 pub mod deadlines;
 pub mod diagnostic;
 pub mod discover;
+pub mod explain;
 pub mod folders;
 pub mod lint;
 pub mod model;
@@ -15,12 +16,14 @@ mod parse;
 pub mod plan;
 pub mod probes;
 mod schema;
+pub mod select;
 pub mod span;
 pub mod steps;
 pub mod text;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use discover::{Cell, Entry, discover, find};
+pub use explain::explain;
 pub use folders::Disk;
 pub use lint::lint;
 pub use model::Scenario;

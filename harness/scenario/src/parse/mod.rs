@@ -13,6 +13,8 @@ pub(crate) mod tests;
 use std::io::Read;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::model::Scenario;
 use crate::span::{Source, Span};
@@ -38,6 +40,22 @@ pub fn parse(name: &str, text: &str) -> Result<Scenario, Diagnostics> {
     }
     match typed::convert::<Scenario>(&root, &source) {
         Ok(scenario) if found.is_empty() => Ok(Scenario { source, ..scenario }),
+        Ok(_) => Err(found.into()),
+        Err(more) => {
+            found.extend(more);
+            Err(found.into())
+        }
+    }
+}
+
+/// Reads a document of this repository other than a scenario: as strictly, and with every mistake at once.
+pub(crate) fn read_as<T: DeserializeOwned>(source: &Source) -> Result<T, Diagnostics> {
+    if source.text().len() as u64 > MAX_BYTES {
+        return Err(vec![too_large(source.name(), source.text().len() as u64)].into());
+    }
+    let (root, mut found) = tree::read(source).map_err(|d| Diagnostics::from(vec![*d]))?;
+    match typed::convert(&root, source) {
+        Ok(value) if found.is_empty() => Ok(value),
         Ok(_) => Err(found.into()),
         Err(more) => {
             found.extend(more);
