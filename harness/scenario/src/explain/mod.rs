@@ -88,10 +88,12 @@ impl<'s> Here<'s> {
         let Child { name, node, required } = &self.child;
         let mut page = Page::default();
         page.title("PATH", &self.path);
-        page.title("TYPE", &format!("{}{}", schema.type_text(node), if *required { ", required" } else { "" }));
-        let (own, of_type) = schema.descriptions(node);
+        page.title("TYPE", &format!("{}{}", schema.type_beyond(name, node), if *required { ", required" } else { "" }));
         page.section("DESCRIPTION");
-        for text in [own, of_type].into_iter().flatten() {
+        let said = schema.descriptions(node);
+        // A key called like its type has said it all; a kind is described by its type alone.
+        let one_is_enough = node.get("description").is_some() && schema.type_text(node) == *name;
+        for text in said.iter().take(if one_is_enough { 1 } else { usize::MAX }) {
             page.paragraphs(4, text);
         }
         if let Some(default) = schema.unwritten_default(node) {
@@ -133,6 +135,9 @@ impl<'s> Here<'s> {
         let kind = self.path.strip_prefix("step.").and_then(|kind| steps::KINDS.iter().find(|k| k.kind == kind));
         match kind {
             Some(kind) => Some(format!("- {}", kind.example)),
+            None if self.path == format!("probe.{name}") => {
+                sample::entry(schema, &self.path, name, self.child.node).map(|probe| format!("- {probe}"))
+            }
             None => sample::entry(schema, &self.path, name, self.child.node),
         }
     }
@@ -143,8 +148,8 @@ fn overview(schema: Schema<'_>) -> String {
     let mut page = Page::default();
     page.title("FILE", "scenarios/AREA/NAME.yaml");
     page.section("DESCRIPTION");
-    for text in [schema.descriptions(schema.root()).0].into_iter().flatten() {
-        page.paragraphs(4, text);
+    for text in schema.descriptions(schema.root()) {
+        page.paragraphs(4, &text);
     }
     children(&mut page, schema, schema.root());
     page.section("MORE");
@@ -162,12 +167,13 @@ fn children(page: &mut Page, schema: Schema<'_>, node: &Value) {
     if children.is_empty() {
         return;
     }
-    page.section(if schema.is_choice(node) { "ONE OF" } else { "FIELDS" });
+    page.section(if schema.is_choice(node) { "ONE OF" } else { "KEYS" });
     for Child { name, node, required } in children {
         let kind = if schema.is_name(node) { String::new() } else { format!("  <{}>", schema.type_text(node)) };
         let mark = if required { "  required" } else { "" };
-        let (own, of_type) = schema.descriptions(node);
-        let mut text = own.or(of_type).unwrap_or_default().to_owned();
+        // Names without texts of their own share that of their type, which is above.
+        let said = if node.get("enum").is_some() { Vec::new() } else { schema.descriptions(node) };
+        let mut text = said.into_iter().next().unwrap_or_default();
         // Kinds have long texts: their first paragraph is enough here.
         text.truncate(text.find("\n\n").unwrap_or(text.len()));
         if let Some(default) = schema.unwritten_default(node) {

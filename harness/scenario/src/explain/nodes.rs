@@ -96,6 +96,15 @@ impl<'s> Schema<'s> {
         }
     }
 
+    /// As [`Schema::type_text`], but for a type that is only called like `name` what is in it.
+    pub fn type_beyond(self, name: &str, node: &'s Value) -> String {
+        let text = self.type_text(node);
+        match node["$ref"].as_str().and_then(|reference| self.definition(reference)) {
+            Some(definition) if text == name => self.type_text(definition),
+            _ => text,
+        }
+    }
+
     /// What can be written below a node; below a list, in its elements.
     pub fn children(self, node: &'s Value) -> Vec<Child<'s>> {
         let mut found = Vec::new();
@@ -156,14 +165,28 @@ impl<'s> Schema<'s> {
             .all(|alternative| alternative.get("const").is_some() || alternative.get("enum").is_some())
     }
 
-    /// What is said of the place, and of the type if that is something else.
-    pub fn descriptions(self, node: &'s Value) -> (Option<&'s str>, Option<&'s str>) {
-        let own = node["description"].as_str();
-        let of_type = self.resolve(node)["description"].as_str();
-        match own {
-            None => (of_type, None),
-            Some(_) => (own, of_type.filter(|_| self.resolve(node) != node)),
+    /// What is said of the place, then of its type and of what that refers to.
+    pub fn descriptions(self, mut node: &'s Value) -> Vec<String> {
+        let mut said: Vec<String> = Vec::new();
+        for _ in 0..MAX_HOPS {
+            if let Some(text) = node["description"].as_str() {
+                // Texts' types describe what to write, in the middle of a sentence.
+                let starts_low = text.starts_with(char::is_lowercase);
+                let text = if starts_low { format!("Write {text}.") } else { text.to_owned() };
+                if !said.contains(&text) {
+                    said.push(text);
+                }
+            }
+            let next = match node["$ref"].as_str() {
+                Some(reference) => self.definition(reference),
+                None => only_alternative(node),
+            };
+            match next {
+                Some(next) => node = next,
+                None => break,
+            }
         }
+        said
     }
 
     /// The default, where the description does not say it.

@@ -18,6 +18,8 @@ pub fn entry(schema: Schema<'_>, path: &str, name: &str, node: &Value) -> Option
     let is_type =
         !path.contains('.') && schema.type_called(path).is_some() && schema.root()["properties"].get(path).is_none();
     Some(match is_type {
+        // One of the names that are listed above.
+        true if schema.children(node).iter().any(|child| schema.is_name(child.node)) => return None,
         true => value,
         false => format!("{name}: {value}"),
     })

@@ -105,6 +105,6 @@ fn examples_parse() {
         let text = crate::parse::tests::example(&example(key));
         crate::parse("area/example.yaml", &text).unwrap_or_else(|found| panic!("{text}\n{}", found.to_text()));
     }
-    let probes = format!("probes:\n  - {}", example("probe.http"));
+    let probes = format!("probes:\n  {}", example("probe.http"));
     crate::parse("area/example.yaml", &crate::parse::tests::example(&probes)).unwrap();
 }

@@ -42,13 +42,13 @@ pub enum Predicate {
 }
 
 impl Predicate {
-    /// What is in the parentheses.
-    pub fn argument(&self) -> &str {
+    /// What is looked for.
+    pub(super) fn argument(&self) -> &str {
         match self {
             Predicate::All | Predicate::Kubernetes(_) => "",
             Predicate::Tag(name) | Predicate::Area(name) | Predicate::Suite(name) | Predicate::Provider(name) => name,
             Predicate::Name(glob) => glob.as_str(),
-            Predicate::Var(name, _) => name,
+            Predicate::Var(_, value) => value,
         }
     }
 

@@ -22,6 +22,9 @@ use crate::discover::{Cell, trial_name};
 use crate::names;
 use crate::span::{Source, Span};
 
+/// More names than this are no help.
+const MOST_LISTED: usize = 12;
+
 /// A trial as selections see it.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
@@ -105,9 +108,9 @@ impl Filter {
             let known = predicate.known(candidates);
             let near = names::nearest(predicate.argument(), known.iter().map(String::as_str));
             let meant = near.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-            let help = match known.is_empty() {
-                true => "`ferry list` shows the scenarios there are".to_owned(),
-                false => format!("there are {}", names::list(&known)),
+            let help = match known.len() {
+                1..=MOST_LISTED => format!("there are {}", names::list(&known)),
+                _ => "`ferry list` shows the scenarios there are".to_owned(),
             };
             let message = format!("`{predicate}` selects nothing{meant}");
             let diagnostic = Diagnostic::error(codes::FILTER, &source, *span, message);

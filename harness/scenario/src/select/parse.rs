@@ -174,9 +174,11 @@ impl<'t> Parser<'t> {
         }
         let (open, first) = (self.at - 1, self.at);
         // An argument ends at the parenthesis that closes it: names and globs have none.
-        let Some(len) = self.rest().find([')', '(']).filter(|len| self.rest().as_bytes()[*len] == b')') else {
-            return Err(self.unclosed(open, 1));
-        };
+        let Some(len) = self.rest().find([')', '(']) else { return Err(self.unclosed(open, 1)) };
+        if self.rest()[len..].starts_with('(') {
+            let what = format!("a `(` before the one of `{word}` is closed");
+            return Err(mistake(first + len, 1, what, "inside an argument", "names and globs have none; add a `)` before it"));
+        }
         let raw = &self.text[first..first + len];
         self.at = first + len + 1;
         let argument = raw.trim();
@@ -274,6 +276,7 @@ fn predicate_of(word: &str, argument: &str) -> Result<Predicate, Wrong> {
                 "write `*` for any letters, `?` for one, `{a,b}` for alternatives, `[ab]` for one of several letters",
             ))
         }),
+        "k8s" if argument.is_empty() => Err(empty(word)),
         "k8s" => argument.parse().map(Predicate::Kubernetes).map_err(Wrong::Argument),
         "var" => match argument.split_once('=').map(|(name, value)| (name.trim(), value.trim())) {
             Some((name, value)) if name.ends_with('!') => Err(Wrong::Argument(TextError::new(
