@@ -177,7 +177,13 @@ impl<'t> Parser<'t> {
         let Some(len) = self.rest().find([')', '(']) else { return Err(self.unclosed(open, 1)) };
         if self.rest()[len..].starts_with('(') {
             let what = format!("a `(` before the one of `{word}` is closed");
-            return Err(mistake(first + len, 1, what, "inside an argument", "names and globs have none; add a `)` before it"));
+            return Err(mistake(
+                first + len,
+                1,
+                what,
+                "inside an argument",
+                "names and globs have none; add a `)` before it",
+            ));
         }
         let raw = &self.text[first..first + len];
         self.at = first + len + 1;
