@@ -11,7 +11,7 @@ use crate::model::Scenario;
 use crate::parse::parse_file;
 
 /// Folders under scenarios that hold no scenarios.
-const NOT_AREAS: [&str; 2] = ["fleets", "schema"];
+pub const NOT_AREAS: [&str; 2] = ["fleets", "schema"];
 
 /// A scenario file, and what became of reading it.
 #[derive(Debug, Clone)]
