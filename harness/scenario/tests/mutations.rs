@@ -128,12 +128,13 @@ fn check(text: &str) -> Result<(), TestCaseError> {
 }
 
 fn within(found: &Diagnostics, text: &str) -> Result<(), TestCaseError> {
-    let lines = text.lines().count() as u32;
+    // YAML counts a carriage return of its own as the end of a line, too.
+    let lines = text.matches(['\n', '\r']).count() as u32 + 1;
     for diagnostic in found.iter() {
         let (start, len) = (diagnostic.span.offset as usize, diagnostic.span.len as usize);
         prop_assert!(text.get(start..start + len).is_some(), "{start}+{len} in {text:?}: {diagnostic:?}");
         let place = diagnostic.place();
-        prop_assert!(place.line <= lines + 1, "{place} of {lines} lines: {}", diagnostic.to_text());
+        prop_assert!(place.line <= lines, "{place} of {lines} lines: {}", diagnostic.to_text());
         prop_assert!(!diagnostic.message.is_empty());
     }
     Ok(())
@@ -144,7 +145,7 @@ proptest! {
 
     #[test]
     fn a_mutated_scenario_is_read_or_explained(which in any::<prop::sample::Index>(), mutations in mutations()) {
-        check(&mutated(which.get(originals()), &mutations))?;
+        check(&mutated(which.get::<Vec<u8>>(originals()), &mutations))?;
     }
 
     #[test]

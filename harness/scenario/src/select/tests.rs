@@ -10,8 +10,10 @@ fn cell(kubernetes: &str, provider: &str) -> Cell {
     Cell { kubernetes: kubernetes.into(), provider: provider.into() }
 }
 
-/// `area/name#tag,tag@suite kubernetes provider`
-const TRIALS: [(&str, &str, &[&str], &[&str], &str, &str); 5] = [
+/// Area, name, tags, suites, release of Kubernetes, provider.
+type Trial = (&'static str, &'static str, &'static [&'static str], &'static [&'static str], &'static str, &'static str);
+
+const TRIALS: [Trial; 5] = [
     ("single-tenant", "official", &["official", "smoke"], &["smoke", "ci"], "1.34", "kind"),
     ("single-tenant", "official", &["official", "smoke"], &["ci"], "1.36", "kind"),
     ("single-tenant", "take-over-by-flux", &["official"], &["ci"], "1.34", "kind"),
