@@ -1,5 +1,7 @@
 //! The schema as a tree that people walk: references followed, absent values and lists looked through.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::names;
@@ -109,6 +111,8 @@ impl<'s> Schema<'s> {
     pub fn children(self, node: &'s Value) -> Vec<Child<'s>> {
         let mut found = Vec::new();
         self.collect(node, 0, &mut found);
+        let mut names = HashSet::new();
+        found.retain(|child| names.insert(child.name.clone()));
         found
     }
 

@@ -22,6 +22,18 @@ use crate::discover::{Cell, trial_name};
 use crate::names;
 use crate::span::{Source, Span};
 
+/// How filters are written, for a command's help.
+pub const SYNTAX: &str = "\
+tag(smoke)          the scenario has this tag
+name(take-*)        its name is like this glob; with a `/`, its area and name are: name(single-tenant/*)
+area(single-tenant) its folder
+suite(ci)           a suite of suites.yaml that it belongs to
+k8s(>=1.34)         the Kubernetes of the cell: <, <=, =, !=, >=, > or a release alone
+provider(kind)      who makes the cell's cluster
+var(auth=http)      a variable of the cell
+all()               everything
+a & b, a | b, not a, (a)   `&` binds more closely than `|`";
+
 /// More names than this are no help.
 const MOST_LISTED: usize = 12;
 

@@ -30,7 +30,7 @@ pub struct Mistake {
 }
 
 /// How each predicate is written; `all` is one as well, without an argument.
-const PREDICATES: [(&str, &str); 8] = [
+pub const PREDICATES: [(&str, &str); 8] = [
     ("tag", "tag(smoke)"),
     ("name", "name(take-*)"),
     ("area", "area(single-tenant)"),

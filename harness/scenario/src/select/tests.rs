@@ -142,6 +142,20 @@ fn a_mistake_points_at_its_place() {
     ");
 }
 
+/// What help shows is what can be read.
+#[test]
+fn the_syntax_that_help_shows_is_complete() {
+    let examples: Vec<&str> = SYNTAX.lines().filter_map(|line| line.split_inclusive(')').next()).collect();
+    let (last, examples) = examples.split_last().unwrap();
+    assert!(last.starts_with("a & b"), "{last}");
+    for example in examples {
+        example.parse::<Filter>().unwrap_or_else(|found| panic!("{found}"));
+    }
+    for (name, _) in parse::PREDICATES {
+        assert!(examples.iter().any(|example| example.starts_with(&format!("{name}("))), "{name}");
+    }
+}
+
 #[test]
 fn every_kind_of_mistake() {
     let texts = [

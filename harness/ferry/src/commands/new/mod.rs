@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ferry_scenario::Disk;
 use ferry_scenario::discover::NOT_AREAS;
 use ferry_scenario::text::Name;
 
@@ -95,7 +94,7 @@ fn write(id: &str, template: Template, scenarios: &Path) -> Result<Vec<PathBuf>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ferry_scenario::{Cell, discover, find, lint, plan};
+    use ferry_scenario::{Cell, Disk, discover, find, lint, plan};
     use rstest::rstest;
 
     /// What is offered as a start is in order, comments and all.
@@ -154,7 +153,15 @@ mod tests {
         };
         // The second has the first's fleet.
         let texts = ["area/one", "other/one", "one", "Area/one", "area/one/two", "fleets/one", "../x"].map(said);
-        insta::assert_snapshot!(texts.join("\n"), @"");
+        insta::assert_snapshot!(texts.join("\n"), @"
+        [SCENARIOS]/area/one.yaml exists, and is left as it is (choose another name, or remove it first)
+        [SCENARIOS]/fleets/one exists, and is left as it is (choose another name, or remove it first)
+        `one` names no area (call it AREA/NAME, such as single-tenant/by-helm: the area is its folder under scenarios)
+        `Area` is not a name: it contains 'A' (write `area`)
+        `one/two` is not a name: it contains '/' (write `one-two`)
+        fleets is not an area: no scenario is looked for there (call it AREA/NAME, such as single-tenant/by-helm: the area is its folder under scenarios)
+        `..` is not a name: it contains '.' (use lower-case letters, digits and inner hyphens, such as `web-outside`)
+        ");
         assert!(!folder.path().join("other").exists(), "nothing was begun");
     }
 }
