@@ -35,12 +35,33 @@ pub enum Command {
     Plan {
         /// The scenario, as area/name or as a file
         scenario: String,
+        /// As text for people, or as JSON for programs
+        #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+        format: PlanFormat,
         /// Where scenarios are
         #[command(flatten)]
         folder: ScenarioFolder,
     },
     /// Print the JSON schema of scenario files
     Schema,
+    /// Say what can be written in a scenario: keys, types, defaults, an example
+    Explain {
+        /// A key or type, and what is below it, such as phases.budget or step.wait.ready; the whole file when none is given
+        path: Option<String>,
+    },
+    /// Print scenarios/README.md: every scenario on one page
+    Catalogue(ScenarioFolder),
+    /// Write a commented scenario and its fleet to start from
+    New {
+        /// The new scenario, as area/name
+        scenario: String,
+        /// What to start from
+        #[arg(long, value_enum, default_value_t = Template::Official)]
+        from: Template,
+        /// Where scenarios are
+        #[command(flatten)]
+        folder: ScenarioFolder,
+    },
     /// Check whether this machine can run scenarios, and say the remedy for each finding
     Doctor {
         /// Carry the remedies out (Debian, as root)
@@ -130,6 +151,24 @@ pub struct ImageArgs {
     /// Digests of the mirror's images, as written by `ferry bundle mirror`
     #[arg(long, env = "FERRY_LOCK", value_name = "FILE", requires = "mirror")]
     pub lock: Option<PathBuf>,
+}
+
+/// How a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// What a new scenario starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Template {
+    /// The whole official migration: bootstrap, take over, clean up, deliver
+    Official,
+    /// Bootstrap and take-over alone
+    Minimal,
 }
 
 /// See [`ImageArgs::images`].

@@ -122,7 +122,8 @@ impl Deadline {
     }
 }
 
-fn as_text<S: serde::Serializer>(limit: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+/// A duration as people write it.
+pub(crate) fn as_text<S: serde::Serializer>(limit: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&HumanDuration::from(*limit))
 }
 

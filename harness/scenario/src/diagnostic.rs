@@ -77,6 +77,10 @@ pub mod codes {
     pub const FRAGMENT: &str = "E013";
     /// A matrix that makes no cells.
     pub const MATRIX: &str = "E014";
+    /// A filter that says nothing, or selects nothing.
+    pub const FILTER: &str = "E015";
+    /// A suite that cannot be.
+    pub const SUITE: &str = "E016";
     /// More mistakes than are worth listing.
     pub const TOO_MANY: &str = "E099";
 }

@@ -9,7 +9,7 @@ use crate::model::Scenario;
 use crate::parse::{FRAGMENTS, Sets, parse_file, parse_file_with};
 
 /// Folders under scenarios that hold no scenarios.
-const NOT_AREAS: [&str; 3] = ["fleets", FRAGMENTS, "schema"];
+pub const NOT_AREAS: [&str; 3] = ["fleets", FRAGMENTS, "schema"];
 
 /// A scenario file, and what became of reading it.
 #[derive(Debug, Clone)]
@@ -45,8 +45,12 @@ impl Entry {
 
     /// `area::name::cell`, as test runners call it: `single_tenant::official::k8s_1_34::kind`.
     pub fn trial_name(&self, cell: &Cell) -> String {
-        format!("{}::{}::{cell}", underscored(&self.area), underscored(&self.name))
+        trial_name(&self.area, &self.name, cell)
     }
+}
+
+pub(crate) fn trial_name(area: &str, name: &str, cell: &Cell) -> String {
+    format!("{}::{}::{cell}", underscored(area), underscored(name))
 }
 
 /// A scenarios folder that cannot be read.

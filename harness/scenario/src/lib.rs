@@ -4,10 +4,12 @@
 //! it parses), and [`plan()`] (what a run would do) before anything starts. [`discover()`] lists the files, [`schema()`]
 //! describes them to editors. This crate is pure: it reads files and nothing else.
 
+pub mod catalogue;
 pub mod cell;
 pub mod deadlines;
 pub mod diagnostic;
 pub mod discover;
+pub mod explain;
 pub mod folders;
 pub mod lint;
 pub mod model;
@@ -16,6 +18,7 @@ mod parse;
 pub mod plan;
 pub mod probes;
 mod schema;
+pub mod select;
 pub mod span;
 pub mod steps;
 pub mod text;
@@ -24,6 +27,7 @@ pub mod vars;
 pub use cell::Cell;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use discover::{Entry, discover, find};
+pub use explain::explain;
 pub use folders::Disk;
 pub use lint::lint;
 pub use model::Scenario;

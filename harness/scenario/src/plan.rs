@@ -15,6 +15,10 @@ use crate::span::{Place, Spanned};
 use crate::steps::{Manifests, Step};
 use crate::text::Version;
 
+mod estimate;
+
+pub use estimate::Estimate;
+
 /// A run, before it happens.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -39,6 +43,8 @@ pub struct Plan {
     pub expect: Option<Expect>,
     /// What it needs beyond every run's own tools and images.
     pub needs: Needs,
+    /// What it costs in memory and time.
+    pub estimate: Estimate,
 }
 
 /// A probe as it samples.
@@ -162,6 +168,8 @@ pub fn plan(scenario: &Scenario, cell: &Cell, files: &dyn Files) -> Plan {
         steps: phase.steps.iter().map(planned).collect(),
         rollback: phase.rollback.iter().map(planned).collect(),
     });
+    let phases: Vec<PlannedPhase> = phases.collect();
+    let estimate = Estimate::of(scenario, cell, &needs, &phases, files);
     Plan {
         scenario: scenario.id(),
         summary: scenario.summary.value.clone(),
@@ -169,10 +177,11 @@ pub fn plan(scenario: &Scenario, cell: &Cell, files: &dyn Files) -> Plan {
         cluster: scenario.cluster.to_string(),
         fleet: scenario.fleet.to_string(),
         probes: scenario.probes.iter().flat_map(|probe| planned_probes(probe)).collect(),
-        phases: phases.collect(),
+        phases,
         invariants: scenario.invariants.iter().map(|i| i.value).collect(),
         expect: scenario.expect.as_ref().map(|e| e.value.clone()),
         needs,
+        estimate,
     }
 }
 
@@ -228,7 +237,8 @@ impl fmt::Display for Plan {
             }
         }
         writeln!(f, "\nneeds")?;
-        f.write_str(&self.needs.to_string())
+        f.write_str(&self.needs.to_string())?;
+        write!(f, "\nestimate\n{}", self.estimate)
     }
 }
 

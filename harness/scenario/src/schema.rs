@@ -14,7 +14,8 @@ pub fn schema() -> Value {
     schema
 }
 
-fn cached() -> &'static Value {
+/// The schema, made once.
+pub(crate) fn cached() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
     SCHEMA.get_or_init(schema)
 }

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ferry_scenario::catalogue::catalogue;
+use ferry_scenario::select::{Candidate, Suites, suites};
 use ferry_scenario::steps::KINDS;
 use ferry_scenario::{Cell, Disk, Plan, discover, find, lint, plan, schema};
 
@@ -89,10 +91,26 @@ fn the_official_plan() {
       flux command 2.9.2
       Flux Operator 0.59.0
       git
+
+    estimate
+      memory  about 1.3 GiB, 1 node
+      time    about 1m25s, once images are cached
+      steps   at most 32m30s, the sum of their deadlines
     "#);
     for step in plan.phases.iter().flat_map(|phase| &phase.steps) {
         assert!(step.deadline.limit > Duration::ZERO && !step.deadline.name.is_empty(), "{step:?}");
     }
+}
+
+/// For programs: every figure of the official run but its steps, which the text above shows.
+#[test]
+fn the_official_plan_as_json() {
+    let mut plan = serde_json::to_value(planned("single-tenant/official")).unwrap();
+    for phase in plan["phases"].as_array_mut().unwrap() {
+        let steps = phase["steps"].as_array().unwrap().len();
+        phase["steps"] = format!("[{steps} STEPS]").into();
+    }
+    insta::assert_json_snapshot!(plan);
 }
 
 #[test]
@@ -116,6 +134,46 @@ fn a_plan_as_json() {
       "title": "stall the sampler for 3s"
     }
     "#);
+}
+
+fn committed_suites() -> Suites {
+    let entries = discover(&scenarios()).unwrap();
+    let ids: Vec<String> = entries.iter().map(|entry| entry.id()).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let text = fs_err::read_to_string(scenarios().join(suites::FILE)).unwrap();
+    suites::load("scenarios/suites.yaml", &text, &ids).unwrap_or_else(|found| panic!("{}", found.to_text()))
+}
+
+#[test]
+fn the_suites_are_in_order() {
+    let suites = committed_suites();
+    let names: Vec<&str> = suites.all().iter().map(|suite| suite.name.as_str()).collect();
+    assert_eq!(names, ["smoke", "ci", "nightly", "full"]);
+    let cell = Cell::default();
+    for entry in discover(&scenarios()).unwrap() {
+        let scenario = entry.scenario.as_ref().unwrap();
+        let tags: Vec<&str> = scenario.tags.iter().map(|tag| tag.as_str()).collect();
+        let candidate = Candidate { area: &entry.area, name: &entry.name, tags: &tags, suites: &[], cell: &cell };
+        assert!(suites.of(&candidate).contains(&"full"), "{}", entry.id());
+        if entry.id() == "single-tenant/official" {
+            assert_eq!(suites.of(&candidate), names);
+        }
+    }
+}
+
+#[test]
+fn the_committed_catalogue_is_current() {
+    let path = scenarios().join("README.md");
+    let entries = discover(&scenarios()).unwrap();
+    let current = catalogue(&entries, &committed_suites(), &Disk::new(scenarios()));
+    if std::env::var_os("UPDATE_CATALOGUE").is_some() {
+        fs_err::write(&path, &current).unwrap();
+    }
+    let committed = fs_err::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == current,
+        "scenarios/README.md is out of date: run `UPDATE_CATALOGUE=1 cargo test -p ferry-scenario --test committed`"
+    );
 }
 
 #[test]

@@ -4,6 +4,8 @@
 pub mod bundle;
 pub mod cleanup;
 pub mod doctor;
+pub mod explain;
+pub mod new;
 pub mod report;
 pub mod run;
 pub mod scenarios;
@@ -22,8 +24,11 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Problem> {
         }
         Command::List(folder) => scenarios::list(&folder),
         Command::Lint { paths, folder } => scenarios::lint(&paths, &folder),
-        Command::Plan { scenario, folder } => scenarios::plan(&scenario, &folder),
+        Command::Plan { scenario, format, folder } => scenarios::plan(&scenario, format, &folder),
         Command::Schema => scenarios::schema(),
+        Command::Explain { path } => explain::explain(path.as_deref()),
+        Command::Catalogue(folder) => scenarios::catalogue(&folder),
+        Command::New { scenario, from, folder } => new::new(&scenario, from, &folder),
         Command::Doctor { provision, stop_engine, json, images } => {
             blocking(doctor::command(provision, stop_engine, json, &images))
         }

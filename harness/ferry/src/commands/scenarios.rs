@@ -1,11 +1,12 @@
-//! `ferry list`, `lint`, `plan`, `schema`: everything about scenario files that needs no machine.
+//! `ferry list`, `lint`, `plan`, `schema`, `catalogue`: everything about scenario files that needs no machine.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ferry_scenario::select::{Suites, suites};
 use ferry_scenario::{Cell, Diagnostics, Disk, Entry, Plan, Scenario};
 
-use crate::cli::ScenarioFolder;
+use crate::cli::{PlanFormat, ScenarioFolder};
 use crate::edge::{Exit, Problem};
 
 /// A scenario that parses, with where it is.
@@ -91,10 +92,37 @@ pub fn lint(paths: &[PathBuf], folder: &ScenarioFolder) -> Result<ExitCode, Prob
 }
 
 /// Shows what a run would do.
-pub fn plan(name: &str, folder: &ScenarioFolder) -> Result<ExitCode, Problem> {
+pub fn plan(name: &str, format: PlanFormat, folder: &ScenarioFolder) -> Result<ExitCode, Problem> {
     let Some(loaded) = Loaded::checked(name, folder)? else { return Ok(Exit::Usage.into()) };
-    print!("{}", loaded.plan);
+    match format {
+        PlanFormat::Text => print!("{}", loaded.plan),
+        PlanFormat::Json => {
+            let text = serde_json::to_string_pretty(&loaded.plan)
+                .map_err(|e| Problem::infra("the plan cannot be written as JSON").because(e))?;
+            println!("{text}");
+        }
+    }
     Ok(Exit::Pass.into())
+}
+
+/// Prints every scenario on one page.
+pub fn catalogue(folder: &ScenarioFolder) -> Result<ExitCode, Problem> {
+    let entries = all(&folder.scenarios)?;
+    let Some(suites) = suites(&entries, folder)? else { return Ok(Exit::Usage.into()) };
+    print!("{}", ferry_scenario::catalogue::catalogue(&entries, &suites, &Disk::new(&folder.scenarios)));
+    Ok(Exit::Pass.into())
+}
+
+/// The suites; none at all where there is no file of them. What is wrong with them is printed; then there are none to use.
+fn suites(entries: &[Entry], folder: &ScenarioFolder) -> Result<Option<Suites>, Problem> {
+    let path = folder.scenarios.join(suites::FILE);
+    if !path.exists() {
+        return Ok(Some(Suites::default()));
+    }
+    let text = fs_err::read_to_string(&path).map_err(|e| Problem::usage("the suites cannot be read").because(e))?;
+    let ids: Vec<String> = entries.iter().map(Entry::id).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    Ok(suites::load(&path.display().to_string(), &text, &ids).map_err(|found| show(&found)).ok())
 }
 
 /// Prints the schema of scenario files.

@@ -254,7 +254,6 @@ impl<'a> Expansion<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::folders::tests::Memory;
     use crate::model::Scenario;
     use crate::parse::tests::example;

@@ -19,6 +19,8 @@ pub(crate) mod tests;
 use std::io::Read;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+
 use crate::cell::Cell;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::folders::{Disk, Files, NoFiles};
@@ -87,6 +89,22 @@ pub fn parse_with(name: &str, text: &str, given: Given<'_>) -> Result<Scenario, 
             // A template that could not be rendered is no further mistake.
             let reported: Vec<Span> = found.iter().map(|d| d.span).collect();
             found.extend(more.into_iter().filter(|d| !reported.contains(&d.span)));
+            Err(found.into())
+        }
+    }
+}
+
+/// Reads a document of this repository other than a scenario: as strictly, and with every mistake at once.
+pub(crate) fn read_as<T: DeserializeOwned>(source: &Source) -> Result<T, Diagnostics> {
+    if source.text().len() as u64 > MAX_BYTES {
+        return Err(vec![too_large(source.name(), source.text().len() as u64)].into());
+    }
+    let (root, mut found) = tree::read(source, &source.main(), &mut 0).map_err(|d| Diagnostics::from(vec![*d]))?;
+    match typed::convert(&root, source) {
+        Ok(value) if found.is_empty() => Ok(value),
+        Ok(_) => Err(found.into()),
+        Err(more) => {
+            found.extend(more);
             Err(found.into())
         }
     }

@@ -28,7 +28,11 @@ impl FromStr for Name {
         if let Some(c) = text.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-')) {
             let better: String =
                 text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
-            return Err(wrong(format!("it contains {c:?}"), format!("write `{}`", better.trim_matches('-'))));
+            let hint = match better.trim_matches('-') {
+                "" => rule(),
+                better => format!("write `{better}`"),
+            };
+            return Err(wrong(format!("it contains {c:?}"), hint));
         }
         if text.starts_with('-') || text.ends_with('-') {
             return Err(wrong("it starts or ends with a hyphen".into(), rule()));
@@ -59,12 +63,13 @@ mod tests {
     #[test]
     fn says_what_is_wrong() {
         let long = "x".repeat(64);
-        let texts = ["", "Web", "take over", "a_b", "-a", "a-", &long];
+        let texts = ["", "Web", "take over", "a_b", "../ä", "-a", "a-", &long];
         insta::assert_snapshot!(texts.map(error::<Name>).join("\n"), @r"
         `` is not a name: it is empty (use lower-case letters, digits and inner hyphens, such as `web-outside`)
         `Web` is not a name: it contains 'W' (write `web`)
         `take over` is not a name: it contains ' ' (write `take-over`)
         `a_b` is not a name: it contains '_' (write `a-b`)
+        `../ä` is not a name: it contains '.' (use lower-case letters, digits and inner hyphens, such as `web-outside`)
         `-a` is not a name: it starts or ends with a hyphen (use lower-case letters, digits and inner hyphens, such as `web-outside`)
         `a-` is not a name: it starts or ends with a hyphen (use lower-case letters, digits and inner hyphens, such as `web-outside`)
         `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx` is not a name: it is longer than 63 characters (shorten it)
