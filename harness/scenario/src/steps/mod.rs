@@ -6,14 +6,24 @@
 mod apply;
 mod assert;
 mod bootstrap;
+mod command_expect;
 mod commit;
 mod delete;
+mod exec;
+mod flux;
+mod flux_kind;
 mod install_operator;
 mod patch;
+mod push_artifact;
+mod reconcile;
+mod restart;
+mod resume;
 mod rollout;
 mod scale;
+mod short;
 mod sleep;
 mod stall_sampler;
+mod suspend;
 mod wait;
 
 use schemars::JsonSchema;
@@ -22,14 +32,22 @@ use serde::Deserialize;
 pub use apply::{Apply, Manifests};
 pub use assert::Assert;
 pub use bootstrap::{Bootstrap, Transport};
-pub use commit::{Commit, Content};
+pub use command_expect::{CommandExpect, Unexpected};
+pub use commit::{Commit, Content, Revert};
 pub use delete::Delete;
-pub use install_operator::InstallOperator;
+pub use exec::{Exec, ExecIn};
+pub use flux::Flux;
+pub use install_operator::{InstallOperator, Via};
 pub use patch::Patch;
+pub use push_artifact::PushArtifact;
+pub use reconcile::Reconcile;
+pub use restart::{Restart, Victim};
+pub use resume::Resume;
 pub use rollout::Rollout;
 pub use scale::Scale;
 pub use sleep::Sleep;
 pub use stall_sampler::StallSampler;
+pub use suspend::Suspend;
 pub use wait::{Condition, ObjectCondition, Revision, Status, Wait};
 
 use crate::deadlines::Deadline;
@@ -115,7 +133,14 @@ steps! {
     Patch,
     Scale,
     Rollout,
+    Restart,
+    Reconcile,
+    Suspend,
+    Resume,
     Commit,
+    PushArtifact,
+    Exec,
+    Flux,
     Wait,
     Assert,
     Sleep,
