@@ -37,69 +37,66 @@ struct Script {
 /// Fills the repository at $1.
 const START: Script = Script {
     shown: "git push (the first commit)",
-    text: "git init --quiet --initial-branch=main
-        git remote add origin \"$1\"
+    text: r#"git init --quiet --initial-branch=main
+        git remote add origin "$1"
         git add --all
         git commit --quiet --message 'Start the fleet'
-        git push --quiet --set-upstream origin main",
+        git push --quiet --set-upstream origin main"#,
 };
 
-const PULL: Script = Script { shown: "git pull --rebase", text: "git pull --quiet --rebase" };
+const FETCH: Script = Script { shown: "git fetch", text: "git fetch --quiet --prune origin" };
 
 /// Goes to the end of branch $1, which is made from main if there is none; what a failed commit left is dropped.
 const SWITCH: Script = Script {
     shown: "git switch",
-    text: "git reset --quiet --hard
+    text: r#"git reset --quiet --hard
         git clean --quiet -d --force
         git fetch --quiet --prune origin
-        if git show-ref --verify --quiet \"refs/remotes/origin/$1\"; then
-            git switch --quiet \"$1\"
-            git pull --quiet --rebase
-        else
-            git switch --quiet --no-track --force-create \"$1\" origin/main
-        fi",
+        from=origin/main
+        if git show-ref --verify --quiet "refs/remotes/origin/$1"; then from=origin/$1; fi
+        git switch --quiet --no-track --force-create "$1" "$from""#,
 };
 
-const DELETE: Script = Script { shown: "git rm -r", text: "git rm -r --quiet -- \"$1\"" };
+const DELETE: Script = Script { shown: "git rm -r", text: r#"git rm -r --quiet -- "$1""# };
 
 /// Moves $1 to $2. Git would move into a folder that is there already.
 const MOVE: Script = Script {
     shown: "git mv",
-    text: "if [ -e \"$2\" ]; then echo \"$2 is there already\" >&2; exit 1; fi
-        mkdir -p \"$(dirname \"$2\")\"
-        git mv -- \"$1\" \"$2\"",
+    text: r#"if [ -e "$2" ]; then echo "$2 is there already" >&2; exit 1; fi
+        mkdir -p "$(dirname "$2")"
+        git mv -- "$1" "$2""#,
 };
 
 /// Undoes the last $1 commits of the owner. Flux' own, as `flux bootstrap` makes them, are between them and stay.
 const REVERT: Script = Script {
     shown: "git revert",
-    text: "commits=$(git log --author=\"$GIT_AUTHOR_EMAIL\" --fixed-strings --min-parents=1 --max-count=\"$1\" --format=%H)
-        found=$(printf '%s\\n' \"$commits\" | grep -c . || true)
-        if [ \"$found\" -ne \"$1\" ]; then
-            echo \"$1 commits are to be reverted, and the owner has made $found since the fleet began\" >&2; exit 1
+    text: r#"commits=$(git log --author="$GIT_AUTHOR_EMAIL" --fixed-strings --min-parents=1 --max-count="$1" --format=%H)
+        found=$(printf '%s\n' "$commits" | grep -c . || true)
+        if [ "$found" -ne "$1" ]; then
+            echo "$1 commits are to be reverted, and the owner has made $found since the fleet began" >&2; exit 1
         fi
-        git revert --no-commit $commits",
+        git revert --no-commit $commits"#,
 };
 
 /// Commits everything as $1, pushes it, prints the commit and goes back to main.
 const COMMIT: Script = Script {
     shown: "git commit, git push",
-    text: "git add --all
-        git commit --quiet --message \"$1\"
+    text: r#"git add --all
+        git commit --quiet --message "$1"
         git push --quiet --set-upstream origin HEAD
         git rev-parse HEAD
-        git switch --quiet main",
+        git switch --quiet main"#,
 };
 
 /// Lays out $2 of the last commit of branch $1 under $3, and prints the commit.
 const LAY_OUT: Script = Script {
     shown: "git archive",
-    text: "git fetch --quiet origin
-        rm -rf \"$3\"
-        mkdir -p \"$3\"
-        git archive --output=\"$3.tar\" \"origin/$1\" -- \"$2\"
-        tar -xf \"$3.tar\" -C \"$3\"
-        git rev-parse \"origin/$1\"",
+    text: r#"git fetch --quiet origin
+        rm -rf "$3"
+        mkdir -p "$3"
+        git archive --output="$3.tar" "origin/$1" -- "$2"
+        tar -xf "$3.tar" -C "$3"
+        git rev-parse "origin/$1""#,
 };
 
 /// The last commit that was pushed to main.
@@ -155,7 +152,7 @@ impl<'a> Fleet<'a> {
 
     /// Fetches what others have pushed (`flux bootstrap` does).
     pub async fn pull(&self) -> Result<(), StepError> {
-        self.run(&PULL, &[]).await?;
+        self.run(&FETCH, &[]).await?;
         Ok(())
     }
 

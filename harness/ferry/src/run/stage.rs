@@ -293,9 +293,9 @@ phases:
     #[test]
     fn a_version_that_is_not_in_the_bundle_is_told_at_its_step() {
         let steps = ["flux: {args: [check], version: 2.8.0}", "install-operator: {version: 0.58.0}"];
-        insta::assert_snapshot!(steps.map(|step| of(step).unwrap_err()).join("\n"), @"
+        insta::assert_snapshot!(steps.map(|step| of(step).unwrap_err()).join("\n"), @r"
         a/example.yaml:10:13: Flux 2.8.0 is not in the bundle (the bundle has 2.9.2 and 2.9.4)
-        a/example.yaml:10:13: Flux Operator 0.58.0 is not in the bundle (the bundle has 0.59.0)
+        a/example.yaml:10:13: Flux Operator 0.58.0 is not in the bundle (the bundle has 0.59.0 and 0.59.0-image)
         ");
     }
 }

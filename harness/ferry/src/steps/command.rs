@@ -60,8 +60,10 @@ mod tests {
     #[test]
     fn an_error_quotes_the_stream_that_matters() {
         let mut expect = CommandExpect::default();
-        insta::assert_snapshot!(error(&expect, &output(3, "out", "one\ntwo\n")), @"`sh -c 'a | b'` in the toolbox: ended with 3 where 0 was expected; the end of what it said: one
-        two");
+        insta::assert_snapshot!(error(&expect, &output(3, "out", "one\ntwo\n")), @r"
+        `sh -c 'a | b'` in the toolbox: ended with 3 where 0 was expected; the end of what it said: one
+        two
+        ");
         expect.stdout_contains = Some(ferry_scenario::Spanned { value: "ready".into(), span: Default::default() });
         insta::assert_snapshot!(error(&expect, &output(0, "not yet", "warning: x")), @r#"`sh -c 'a | b'` in the toolbox: its standard output does not contain "ready"; the end of what it said: not yet"#);
         insta::assert_snapshot!(error(&expect, &output(0, "", "warning: x")), @r#"`sh -c 'a | b'` in the toolbox: its standard output does not contain "ready"; it said nothing"#);

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ferry_lab::cluster::Provider;
 use ferry_scenario::steps::{Restart, Victim};
 use ferry_scenario::text::{HumanDuration, ObjectRef};
 use kube::api::{DeleteParams, ListParams};

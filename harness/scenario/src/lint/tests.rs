@@ -99,6 +99,7 @@ fn what_rules_say() {
     15:29: error[F243]: `force` means nothing to an object of kind `kustomization` (remove `force`; only a HelmRelease knows it)
     15:18: error[F244]: an object of kind `kustomization` has no pods that come back (name a deployment, statefulset, daemonset or pod)
     15:25: error[F245]: no node is called `node-1` (write `control-plane`, `worker` or `worker2`)
+    15:25: warning[F246]: the phase `example` allows no request to fail while node control-plane is down (give it a budget, such as `budget: {failed: 200, longest: 30s}`)
     15:9: error[F247]: there is no command (write `command: [PROGRAM, ARGUMENT, …]`)
     15:20: error[F248]: an object of kind `kustomization` has no pods (name a pod or a workload, `toolbox` or `host`)
     15:40: error[F249]: `toolbox` has no containers to choose from (remove `container`)

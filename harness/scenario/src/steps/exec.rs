@@ -11,6 +11,7 @@ use super::{Action, CommandExpect, StepKind};
 use crate::deadlines::{Deadline, DeadlineName};
 use crate::lint::{Findings, Rule};
 use crate::model::Scenario;
+use crate::names;
 use crate::plan::Needs;
 use crate::span::Spanned;
 use crate::text::{HumanDuration, ObjectRef, TextError, text_type};
@@ -55,9 +56,14 @@ impl FromStr for ExecIn {
         match text {
             "toolbox" => Ok(ExecIn::Toolbox),
             "host" => Ok(ExecIn::Host),
-            _ => text.parse().map(ExecIn::Pod).map_err(|error| TextError {
-                hint: "write `toolbox`, `host`, or a pod or workload such as `deployment/apps/web`".into(),
-                ..error
+            _ => text.parse().map(ExecIn::Pod).map_err(|error: TextError| {
+                let hint = "write `toolbox`, `host`, or a pod or workload such as `deployment/apps/web`";
+                match names::nearest(text, ["toolbox", "host"]) {
+                    Some(near) => {
+                        TextError::new(format!("`{text}` is no place for a command; did you mean `{near}`?"), hint)
+                    }
+                    None => TextError::new(error.message, hint),
+                }
             }),
         }
     }

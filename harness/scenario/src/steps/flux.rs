@@ -14,8 +14,7 @@ use crate::text::{HumanDuration, Version};
 /// Runs the flux command in the toolbox, where it finds the cluster, the git server and the registry. What it prints is in the
 /// record.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(rename = "FluxCommand")]
+#[serde(deny_unknown_fields, rename = "FluxCommand", rename_all = "kebab-case")]
 pub struct Flux {
     /// Its arguments, as in `[get, all, -A]`.
     pub args: Vec<Spanned<String>>,
@@ -38,7 +37,7 @@ impl Flux {
 impl StepKind for Flux {
     const KIND: &'static str = "flux";
     const EXAMPLE: &'static str =
-        "flux: {args: [trace, kustomization, flux-system], expect: {stdout-contains: not managed by Flux}}";
+        "flux: {args: [trace, kustomization, flux-system], expect: {exit: 1, stderr-contains: not managed by Flux}}";
     const RULES: &'static [Rule] = &[FLUX_ARGUMENTS, FLUX_BOOTSTRAP, FLUX_ASKS];
 }
 
