@@ -99,9 +99,14 @@ fn component(bundle: &Bundle, what: &str, name: &str, version: &str, place: &Pla
         return Ok(wanted);
     }
     let versions = bundle.components.keys().filter_map(|known| known.strip_prefix(name)?.strip_prefix('-'));
-    let known: Vec<_> = versions.filter(|version| version.parse::<Version>().is_ok()).collect();
+    let known: Vec<_> = versions.filter(|version| is_release(version)).collect();
     Err(Problem::usage(format!("{place}: {what} {version} is not in the bundle"))
         .hint(format!("the bundle has {}", known.join(" and "))))
+}
+
+/// Whether a part of a component's name is a release, and not `0.59.0-image`.
+fn is_release(version: &str) -> bool {
+    version.parse::<Version>().is_ok_and(|version| version.get().pre.is_empty())
 }
 
 impl Plot {
@@ -295,7 +300,7 @@ phases:
         let steps = ["flux: {args: [check], version: 2.8.0}", "install-operator: {version: 0.58.0}"];
         insta::assert_snapshot!(steps.map(|step| of(step).unwrap_err()).join("\n"), @r"
         a/example.yaml:10:13: Flux 2.8.0 is not in the bundle (the bundle has 2.9.2 and 2.9.4)
-        a/example.yaml:10:13: Flux Operator 0.58.0 is not in the bundle (the bundle has 0.59.0 and 0.59.0-image)
+        a/example.yaml:10:13: Flux Operator 0.58.0 is not in the bundle (the bundle has 0.59.0)
         ");
     }
 }
