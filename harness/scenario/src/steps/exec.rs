@@ -129,7 +129,12 @@ const ONE_WORD_COMMAND: Rule = Rule {
 impl Action for Exec {
     fn title(&self, _scenario: &Scenario) -> String {
         let words: Vec<&str> = self.command.iter().map(|word| word.lines().next().unwrap_or_default()).collect();
-        format!("run `{}` in {}", words.join(" "), self.r#in)
+        let place = match &self.r#in.value {
+            ExecIn::Toolbox => "in the toolbox".to_owned(),
+            ExecIn::Host => "on the host".to_owned(),
+            ExecIn::Pod(object) => format!("in {object}"),
+        };
+        format!("run `{}` {place}", words.join(" "))
     }
 
     fn deadline(&self, scenario: &Scenario) -> Deadline {
