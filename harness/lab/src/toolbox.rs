@@ -14,10 +14,11 @@ use crate::run::RunScope;
 pub const KUBECONFIG: &str = "/etc/ferry/kubeconfig";
 /// The private key for the git server, inside the toolbox.
 pub const SSH_KEY: &str = "/etc/ferry/id_ed25519";
+/// The folder of the Docker `config.json` that admits to the registry, inside the toolbox.
+pub const DOCKER_CONFIG: &str = "/etc/ferry/docker";
 
 const KNOWN_HOSTS: &str = "/etc/ferry/known_hosts";
 const GIT_CREDENTIALS: &str = "/etc/ferry/git-credentials";
-const DOCKER_CONFIG: &str = "/etc/ferry/docker";
 
 /// A running toolbox.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::text::HumanDuration;
 pub enum DeadlineName {
     /// `flux bootstrap`, from its start to its exit. Default: 3m.
     Bootstrap,
-    /// From the operator's first manifest to the API server serving FluxInstance. Default: 1m.
+    /// From the operator's first manifest to the API server serving FluxInstance. Default: 2m.
     InstallOperator,
     /// Applying manifests. Default: 1m.
     Apply,
@@ -32,11 +32,25 @@ pub enum DeadlineName {
     Scale,
     /// From a restart to the last new pod being ready. Default: 5m.
     Rollout,
+    /// From the request to reconcile an object to its being ready, its source's included. Default: 2m.
+    Reconcile,
+    /// A request to leave an object alone. Default: 1m.
+    Suspend,
+    /// A request to look after an object again. Default: 1m.
+    Resume,
+    /// From a kill to everything being ready again. Default: 3m.
+    Restart,
+    /// A command, from its start to its exit. Default: 1m.
+    Exec,
+    /// A call of the flux command, from its start to its exit. Default: 2m.
+    Flux,
+    /// A push of an artifact into the registry. Default: 1m.
+    PushArtifact,
 }
 
 impl DeadlineName {
     /// All, in the order of this file.
-    pub const ALL: [DeadlineName; 10] = [
+    pub const ALL: [DeadlineName; 17] = [
         DeadlineName::Bootstrap,
         DeadlineName::InstallOperator,
         DeadlineName::Apply,
@@ -47,6 +61,13 @@ impl DeadlineName {
         DeadlineName::Patch,
         DeadlineName::Scale,
         DeadlineName::Rollout,
+        DeadlineName::Reconcile,
+        DeadlineName::Suspend,
+        DeadlineName::Resume,
+        DeadlineName::Restart,
+        DeadlineName::Exec,
+        DeadlineName::Flux,
+        DeadlineName::PushArtifact,
     ];
 
     /// As in `timeouts:`.
@@ -62,6 +83,13 @@ impl DeadlineName {
             DeadlineName::Patch => "patch",
             DeadlineName::Scale => "scale",
             DeadlineName::Rollout => "rollout",
+            DeadlineName::Reconcile => "reconcile",
+            DeadlineName::Suspend => "suspend",
+            DeadlineName::Resume => "resume",
+            DeadlineName::Restart => "restart",
+            DeadlineName::Exec => "exec",
+            DeadlineName::Flux => "flux",
+            DeadlineName::PushArtifact => "push-artifact",
         }
     }
 
@@ -69,7 +97,9 @@ impl DeadlineName {
     pub fn default(self) -> (Duration, &'static str) {
         let (secs, reason) = match self {
             DeadlineName::Bootstrap => (180, "measured 6 s with images present; a cold start pulls four of them"),
-            DeadlineName::InstallOperator => (60, "as apply: it ends when everything is accepted"),
+            DeadlineName::InstallOperator => {
+                (120, "manifests take 2 s; installed by Flux it also starts, and pulls its image")
+            }
             DeadlineName::Apply => (60, "twice the 30 s that an admission webhook may take at most"),
             DeadlineName::Delete => (120, "finalizers of Flux objects run garbage collection, each within a minute"),
             DeadlineName::Wait => (300, "Flux's own default timeout of a Kustomization's reconciliation"),
@@ -78,6 +108,18 @@ impl DeadlineName {
             DeadlineName::Patch => (60, "as apply"),
             DeadlineName::Scale => (60, "as apply: it ends when the change is accepted"),
             DeadlineName::Rollout => (300, "termination grace of 30 s and readiness of every replica in turn"),
+            DeadlineName::Reconcile => (
+                120,
+                "fetching, applying and health checks, each measured in seconds; an object's own timeout may be longer",
+            ),
+            DeadlineName::Suspend => (60, "as apply"),
+            DeadlineName::Resume => (60, "as apply: it ends when the change is accepted"),
+            DeadlineName::Restart => {
+                (180, "a node boots in 20 s, and its pods wait for probes and back-off after that")
+            }
+            DeadlineName::Exec => (60, "as kubectl's own patience with a pod that is not running yet"),
+            DeadlineName::Flux => (120, "before its own timeout of 5m, whose message says less than ours"),
+            DeadlineName::PushArtifact => (60, "as commit: a fleet is some kilobytes"),
         };
         (Duration::from_secs(secs), reason)
     }

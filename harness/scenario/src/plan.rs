@@ -113,8 +113,13 @@ pub struct Needs {
 impl Needs {
     /// Flux as `flux bootstrap` installs it: the command and the controllers' images.
     pub fn flux(&mut self, version: &Version, components: &[Spanned<Component>]) {
-        self.flux_cli.insert(version.to_string());
+        self.flux_cli(version);
         self.controllers(&version.to_string(), components.iter().map(|c| c.to_string()));
+    }
+
+    /// A release of the flux command.
+    pub fn flux_cli(&mut self, version: &Version) {
+        self.flux_cli.insert(version.to_string());
     }
 
     /// Images of controllers of a release of Flux.

@@ -64,7 +64,7 @@ fn the_official_plan() {
        4  wait until deployment/apps/web is ready (≤ 2m)
 
     take over (budget: 0 failed, outage 0s)
-       5  install Flux Operator 0.59.0 (≤ 1m)
+       5  install Flux Operator 0.59.0 (≤ 2m)
        6  apply instance.yaml (≤ 1m)
        7  wait until fluxinstance/flux-system/flux is ready (≤ 5m)
        8  wait until deployment/flux-system/flux-operator is ready (≤ 1m)

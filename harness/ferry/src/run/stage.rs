@@ -13,9 +13,10 @@ use ferry_lab::run::RunScope;
 use ferry_lab::toolbox::Toolbox;
 use ferry_record::EventKind;
 use ferry_record::event::Level;
-use ferry_scenario::text::RelPath;
+use ferry_scenario::plan::Needs;
+use ferry_scenario::text::{RelPath, Version};
 use ferry_scenario::vars::TEMPLATE;
-use ferry_scenario::{Disk, Scenario, folders};
+use ferry_scenario::{Disk, Place, Scenario, folders};
 
 use super::fleet::{self, Fleet};
 use super::recorder::Recorder;
@@ -31,8 +32,8 @@ pub const OPERATOR_IMAGE: &str = "registry.ferry:5000/controlplaneio-fluxcd/flux
 /// The demo workload's image as fleets name it; it is loaded into the nodes and never pulled.
 pub const WORKLOAD_IMAGE: &str = "ferry.local/workload:dev";
 
-/// Where the operator's release manifests are in the toolbox.
-const OPERATOR_MANIFESTS: &str = "/usr/local/share/flux-operator/install.yaml";
+/// Where the operator's release manifests and its chart are in the toolbox.
+const OPERATOR_FILES: &str = "/usr/local/share/flux-operator";
 
 /// The image, in every node, of the pod that proves that names resolve.
 const DNS_IMAGE: &str = "registry.ferry:5000/lab/busybox:v1";
@@ -65,25 +66,48 @@ pub struct Plot {
 pub struct Stage {
     scenarios: PathBuf,
     git: GitServer,
-    _registry: Registry,
+    registry: Registry,
     toolbox: Toolbox,
     cluster: LabCluster,
+    provider: Kind,
     profile: Profile,
 }
 
 /// The bundle's components that a run of the scenario needs.
 pub fn components(scenario: &Scenario, bundle: &Bundle) -> Result<Vec<String>, Problem> {
     let mut wanted: BTreeSet<String> = ALWAYS.iter().map(ToString::to_string).collect();
-    let version = &scenario.flux.version.value;
-    let cli = format!("flux-cli-{version}");
-    if !bundle.components.contains_key(&cli) {
-        let known: Vec<_> = bundle.components.keys().filter_map(|name| name.strip_prefix("flux-cli-")).collect();
-        let place = scenario.place(scenario.flux.version.span);
-        return Err(Problem::usage(format!("{place}: Flux {version} is not in the bundle"))
-            .hint(format!("the bundle has {}", known.join(" and "))));
+    let place = scenario.place(scenario.flux.version.span);
+    wanted.insert(component(bundle, "Flux", "flux-cli", &scenario.flux.version.to_string(), &place)?);
+    for step in scenario.steps() {
+        let mut needs = Needs::default();
+        step.action().needs(scenario, &mut needs);
+        let place = scenario.place(step.span);
+        for version in &needs.flux_cli {
+            wanted.insert(component(bundle, "Flux", "flux-cli", version, &place)?);
+        }
+        for version in &needs.operator {
+            // Its image is part of the registry and of the nodes, its manifests and its chart are part of the toolbox.
+            component(bundle, "Flux Operator", "flux-operator", version, &place)?;
+        }
     }
-    wanted.insert(cli);
     Ok(wanted.into_iter().collect())
+}
+
+/// The bundle's component `name-version`, if there is one.
+fn component(bundle: &Bundle, what: &str, name: &str, version: &str, place: &Place) -> Result<String, Problem> {
+    let wanted = format!("{name}-{version}");
+    if bundle.components.contains_key(&wanted) {
+        return Ok(wanted);
+    }
+    let versions = bundle.components.keys().filter_map(|known| known.strip_prefix(name)?.strip_prefix('-'));
+    let known: Vec<_> = versions.filter(|version| is_release(version)).collect();
+    Err(Problem::usage(format!("{place}: {what} {version} is not in the bundle"))
+        .hint(format!("the bundle has {}", known.join(" and "))))
+}
+
+/// Whether a part of a component's name is a release, and not `0.59.0-image`.
+fn is_release(version: &str) -> bool {
+    version.parse::<Version>().is_ok_and(|version| version.get().pre.is_empty())
 }
 
 impl Plot {
@@ -112,7 +136,7 @@ impl Plot {
             node.container.upload(file).await.map_err(|e| broken("the nodes' access to the registry", e))?;
         }
         let (scenarios, profile) = (scenarios.to_path_buf(), self.profile.clone());
-        Ok(Stage { scenarios, git, _registry: registry, toolbox, cluster, profile })
+        Ok(Stage { scenarios, git, registry, toolbox, cluster, provider: self.provider.clone(), profile })
     }
 
     async fn servers(
@@ -178,6 +202,21 @@ impl Stage {
         &self.git
     }
 
+    /// The OCI registry.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The cluster, from outside.
+    pub fn cluster(&self) -> &LabCluster {
+        &self.cluster
+    }
+
+    /// What made the cluster, and can do to it what its own API cannot.
+    pub fn provider(&self) -> &dyn Provider {
+        &self.provider
+    }
+
     /// The container in which flux, kubectl, helm and git run.
     pub fn toolbox(&self) -> &Toolbox {
         &self.toolbox
@@ -206,7 +245,12 @@ impl Stage {
 
     /// The install manifests of Flux Operator, as upstream releases them.
     pub async fn operator_manifests(&self) -> Result<String, StepError> {
-        Ok(self.toolbox().exec(["cat", OPERATOR_MANIFESTS]).succeed().await?.stdout)
+        Ok(self.toolbox().exec(["cat".to_string(), format!("{OPERATOR_FILES}/install.yaml")]).succeed().await?.stdout)
+    }
+
+    /// Where the operator's chart is in the toolbox.
+    pub fn operator_chart(version: &Version) -> String {
+        format!("{OPERATOR_FILES}/flux-operator-{version}.tgz")
     }
 }
 
@@ -220,4 +264,45 @@ pub fn profile(scenarios: &Path, scenario: &Scenario) -> Result<Profile, Problem
 
 fn broken(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Problem {
     Problem::infra(what).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCENARIO: &str = "
+scenario: example
+summary: s
+cluster: single-node
+fleet: fleets/web
+flux: {version: 2.9.2}
+probes: []
+phases:
+  - phase: a
+    steps: [STEP]
+";
+
+    fn of(step: &str) -> Result<Vec<String>, String> {
+        let scenario = ferry_scenario::parse("a/example.yaml", &SCENARIO.replace("STEP", step)).unwrap();
+        components(&scenario, &ferry_lab::bundle::load().unwrap())
+            .map_err(|problem| format!("{problem} ({})", problem.help_text().unwrap_or_default()))
+    }
+
+    #[test]
+    fn every_flux_command_that_a_step_calls_is_a_component() {
+        let tools = |step| of(step).unwrap().into_iter().filter(|name| name.starts_with("flux-")).collect::<Vec<_>>();
+        assert_eq!(tools("sleep: {for: 1s, reason: r}"), ["flux-cli-2.9.2"]);
+        assert_eq!(tools("flux: {args: [check], version: 2.9.4}"), ["flux-cli-2.9.2", "flux-cli-2.9.4"]);
+        assert_eq!(tools("push-artifact: {to: fleet, version: 2.9.4}"), ["flux-cli-2.9.2", "flux-cli-2.9.4"]);
+        assert_eq!(tools("install-operator: {version: 0.59.0, via: helm}"), ["flux-cli-2.9.2"]);
+    }
+
+    #[test]
+    fn a_version_that_is_not_in_the_bundle_is_told_at_its_step() {
+        let steps = ["flux: {args: [check], version: 2.8.0}", "install-operator: {version: 0.58.0}"];
+        insta::assert_snapshot!(steps.map(|step| of(step).unwrap_err()).join("\n"), @r"
+        a/example.yaml:10:13: Flux 2.8.0 is not in the bundle (the bundle has 2.9.2 and 2.9.4)
+        a/example.yaml:10:13: Flux Operator 0.58.0 is not in the bundle (the bundle has 0.59.0)
+        ");
+    }
 }

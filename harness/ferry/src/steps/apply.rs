@@ -34,7 +34,8 @@ pub(super) async fn manifests(text: &str, cx: &Context<'_>) -> Result<(), StepEr
     Ok(())
 }
 
-async fn one(object: &Value, cx: &Context<'_>) -> Result<(), StepError> {
+/// Applies one object, again and again while its kind or its namespace is not there yet.
+pub(super) async fn one(object: &Value, cx: &Context<'_>) -> Result<(), StepError> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     let (Some(kind), Some(name)) = (text("/kind"), text("/metadata/name")) else {
         return Err(StepError::mismatch("a manifest has no `kind` or no `metadata.name`", None));

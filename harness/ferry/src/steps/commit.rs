@@ -7,8 +7,14 @@ use crate::run::fleet::Change;
 
 pub(super) async fn execute(commit: &Commit, cx: &Context<'_>) -> Result<(), StepError> {
     let mut changes = vec![];
+    if let Some(revert) = &commit.revert {
+        changes.push(Change::Revert(revert.value.0));
+    }
     for path in &commit.delete {
         changes.push(Change::Delete(path.to_string()));
+    }
+    for (from, to) in &commit.r#move {
+        changes.push(Change::Move { from: from.to_string(), to: to.to_string() });
     }
     for (path, content) in &commit.write {
         let content = match content {
@@ -22,15 +28,18 @@ pub(super) async fn execute(commit: &Commit, cx: &Context<'_>) -> Result<(), Ste
             changes.push(Change::Replace { path: path.to_string(), from: from.to_string(), to: to.clone() });
         }
     }
-    let sha = cx.fleet.commit(&commit.message, &changes).await?;
+    let sha = cx.fleet.commit(commit.branch(), &commit.message, &changes).await?;
     cx.recorder.emit(ferry_record::EventKind::Log {
         level: ferry_record::event::Level::Info,
         message: format!(
-            "pushed {} “{}”",
+            "pushed {} “{}” to {}",
             &sha[..sha.len().min(12)],
-            commit.message.lines().next().unwrap_or_default()
+            commit.message.lines().next().unwrap_or_default(),
+            commit.branch()
         ),
     });
-    cx.fleet.announce(cx.cluster).await?;
+    if !cx.fleet.announce(cx.cluster).await? {
+        cx.said("no GitRepository flux-system to tell of the commit");
+    }
     Ok(())
 }

@@ -3,12 +3,20 @@
 mod apply;
 mod assert;
 mod bootstrap;
+mod command;
 mod commit;
 mod delete;
+mod exec;
+mod flux;
 mod install_operator;
 mod patch;
+mod push_artifact;
+mod reconcile;
+mod restart;
+mod resume;
 mod rollout;
 mod scale;
+mod suspend;
 mod wait;
 
 use std::time::Duration;
@@ -29,6 +37,9 @@ use crate::wait::{self as waiting, Check, Deadline, WaitError};
 
 /// Who applies what steps apply, as server-side apply's field manager: a person with kubectl, as in the guide.
 pub const FIELD_MANAGER: &str = "kubectl";
+
+/// Who asks, suspends and resumes: the flux command, whose fields kustomize-controller leaves alone where it undoes kubectl's.
+const FLUX_COMMAND: &str = "flux";
 
 /// Everything that steps act on.
 #[derive(Debug)]
@@ -63,6 +74,15 @@ pub enum StepError {
     /// A command did not succeed.
     #[error(transparent)]
     Exec(#[from] ExecError),
+    /// A command of the scenario did otherwise than expected.
+    #[error(transparent)]
+    Command(#[from] command::CommandError),
+    /// A command on this host could not be run to its end.
+    #[error(transparent)]
+    Host(#[from] crate::host::HostError),
+    /// The lab's cluster could not be acted upon from outside.
+    #[error(transparent)]
+    Lab(#[from] ferry_lab::cluster::ClusterError),
     /// A container could not be reached.
     #[error(transparent)]
     Container(#[from] ContainerError),
@@ -107,6 +127,13 @@ pub async fn execute(step: &Step, cx: &Context<'_>) -> Result<(), StepError> {
         Step::Patch(step) => patch::execute(step, cx).await,
         Step::Scale(step) => scale::execute(step, cx).await,
         Step::Rollout(step) => rollout::execute(step, cx).await,
+        Step::Restart(step) => restart::execute(step, cx).await,
+        Step::Reconcile(step) => reconcile::execute(step, cx).await,
+        Step::Suspend(step) => suspend::execute(step, cx).await,
+        Step::Resume(step) => resume::execute(step, cx).await,
+        Step::PushArtifact(step) => push_artifact::execute(step, cx).await,
+        Step::Exec(step) => exec::execute(step, cx).await,
+        Step::Flux(step) => flux::execute(step, cx).await,
         Step::Commit(step) => commit::execute(step, cx).await,
         Step::Wait(step) => wait::execute(step, cx).await,
         Step::Assert(step) => assert::execute(step, cx).await,

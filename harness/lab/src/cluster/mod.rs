@@ -25,6 +25,9 @@ use crate::run::RunError;
 /// How long the deletion of a cluster may take: 60 s, where 2 s is usual. An engine can hang for hours at it (kind#2381).
 pub const DELETE_DEADLINE: Duration = Duration::from_secs(60);
 
+/// How long a node may take from losing its power to running again, not counting its boot: 60 s, where 2 s is usual.
+pub const RESTART_DEADLINE: Duration = Duration::from_secs(60);
+
 /// Why a cluster could not be made, used or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -102,6 +105,14 @@ pub enum ClusterError {
         node: String,
         /// What there is.
         nodes: Vec<String>,
+    },
+    /// A node could not be killed and started again in time.
+    #[error("node {node} of the cluster {cluster} was not restarted within {RESTART_DEADLINE:?}: the engine hangs")]
+    RestartDeadline {
+        /// The cluster.
+        cluster: String,
+        /// The node.
+        node: String,
     },
     /// The engine's list of nodes could not be had.
     #[error("cannot list the nodes of the cluster {cluster}: {source}")]
@@ -196,12 +207,14 @@ impl Cluster {
         Ok(())
     }
 
-    /// The node called `name`.
+    /// The node called `name`: in full, or as `control-plane`, `worker2`, without the name of the cluster.
     ///
     /// # Errors
     /// When there is none.
     pub fn node(&self, name: &str) -> Result<&Node, ClusterError> {
-        self.nodes.iter().find(|node| node.name == name).ok_or_else(|| ClusterError::NoNode {
+        let short =
+            |node: &Node| node.name.strip_prefix(&self.name).and_then(|rest| rest.strip_prefix('-')) == Some(name);
+        self.nodes.iter().find(|node| node.name == name || short(node)).ok_or_else(|| ClusterError::NoNode {
             cluster: self.name.clone(),
             node: name.into(),
             nodes: self.nodes.iter().map(|node| node.name.clone()).collect(),
@@ -255,6 +268,21 @@ pub trait Provider: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// When there is no such node, or the engine refuses.
     async fn start_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError>;
+
+    /// Cuts a node's power and boots it again; returns when its first process runs, long before its kubelet reports.
+    ///
+    /// # Errors
+    /// When there is no such node, the engine refuses, or it takes longer than [`RESTART_DEADLINE`].
+    async fn restart_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
+        let restart = async {
+            self.kill_node(cluster, node).await?;
+            // To start what has not ended yet does nothing, and is no error.
+            cluster.node(node)?.container.exit_code().await?;
+            self.start_node(cluster, node).await
+        };
+        let late = || ClusterError::RestartDeadline { cluster: cluster.name.clone(), node: node.into() };
+        tokio::time::timeout(RESTART_DEADLINE, restart).await.map_err(|_| late())?
+    }
 
     /// Writes journals and pod logs of every node of the cluster called `name` under `to`, as far as they can be had, and
     /// returns what could not.

@@ -1,17 +1,17 @@
 //! `install-operator`: Flux Operator itself.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Action, StepKind};
 use crate::deadlines::{Deadline, DeadlineName};
 use crate::lint::{Findings, Rule};
-use crate::model::Scenario;
+use crate::model::{Component, Scenario};
 use crate::plan::Needs;
 use crate::span::Spanned;
 use crate::text::{HumanDuration, Version};
 
-/// Installs Flux Operator into flux-system, as `helm install` does: it returns when the API server serves FluxInstance.
+/// Installs Flux Operator into flux-system; it ends when the API server serves FluxInstance, as `helm install` does.
 ///
 /// Whether the operator works is for a later `wait` to say.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -19,8 +19,25 @@ use crate::text::{HumanDuration, Version};
 pub struct InstallOperator {
     /// Release of Flux Operator. Default: the scenario's `operator.version`.
     pub version: Option<Spanned<Version>>,
-    /// How long it may take. Default: 3m.
+    /// How it is installed. Default: manifests.
+    #[serde(default)]
+    pub via: Via,
+    /// How long it may take. Default: 2m.
     pub within: Option<Spanned<HumanDuration>>,
+}
+
+/// How the operator is installed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "InstallVia", rename_all = "kebab-case")]
+pub enum Via {
+    /// The release's install manifests, applied.
+    #[default]
+    Manifests,
+    /// Its chart, by `helm install`.
+    Helm,
+    /// Its chart by Flux itself: pushed to the lab's registry, then an OCIRepository and a HelmRelease in flux-system, all called
+    /// `flux-operator`. It ends when the HelmRelease is ready.
+    Flux,
 }
 
 impl InstallOperator {
@@ -33,7 +50,7 @@ impl InstallOperator {
 impl StepKind for InstallOperator {
     const KIND: &'static str = "install-operator";
     const EXAMPLE: &'static str = "install-operator: {version: 0.59.0}";
-    const RULES: &'static [Rule] = &[OPERATOR_VERSION];
+    const RULES: &'static [Rule] = &[OPERATOR_VERSION, OPERATOR_BY_FLUX];
 }
 
 const OPERATOR_VERSION: Rule = Rule {
@@ -44,12 +61,23 @@ const OPERATOR_VERSION: Rule = Rule {
     passing: "operator: {version: 0.59.0}\n- install-operator: {}",
 };
 
+const OPERATOR_BY_FLUX: Rule = Rule {
+    code: "F261",
+    name: "operator-by-flux",
+    explain: "Flux installs the operator's chart by two of its controllers: one that fetches it, and one that knows Helm.",
+    failing: "flux: {version: 2.9.2, components: [source-controller, kustomize-controller]}\n- install-operator: {version: 0.59.0, via: flux}",
+    passing: "- install-operator: {version: 0.59.0, via: flux}",
+};
+
 impl Action for InstallOperator {
     fn title(&self, scenario: &Scenario) -> String {
-        match self.version(scenario) {
-            Some(version) => format!("install Flux Operator {version}"),
-            None => "install Flux Operator".into(),
-        }
+        let version = self.version(scenario).map(|version| format!(" {version}")).unwrap_or_default();
+        let via = match self.via {
+            Via::Manifests => "",
+            Via::Helm => " by helm",
+            Via::Flux => " by Flux",
+        };
+        format!("install Flux Operator{version}{via}")
     }
 
     fn deadline(&self, scenario: &Scenario) -> Deadline {
@@ -60,6 +88,9 @@ impl Action for InstallOperator {
         if let Some(version) = self.version(scenario) {
             needs.operator(version);
         }
+        if self.via != Via::Manifests {
+            needs.tool("helm");
+        }
     }
 
     fn lint(&self, findings: &mut Findings<'_>) {
@@ -69,6 +100,20 @@ impl Action for InstallOperator {
                 findings.here(),
                 "which Flux Operator to install is not said",
                 "write `install-operator: {version: 0.59.0}`, or `operator: {version: 0.59.0}` for the whole scenario",
+            );
+        }
+        let components = &findings.scenario().flux.components;
+        let missing: Vec<&str> = [Component::SourceController, Component::HelmController]
+            .into_iter()
+            .filter(|needed| components.iter().all(|component| component.value != *needed))
+            .map(Component::as_str)
+            .collect();
+        if self.via == Via::Flux && !missing.is_empty() {
+            findings.error(
+                &OPERATOR_BY_FLUX,
+                findings.here(),
+                format!("Flux has no {} to install a chart by", missing.join(" and no ")),
+                "add it to `flux.components`, or install by `via: helm`",
             );
         }
     }

@@ -6,18 +6,28 @@
 mod apply;
 mod assert;
 mod bootstrap;
+mod command_expect;
 mod commit;
 mod delete;
+mod exec;
 mod expect_failure;
+mod flux;
+mod flux_kind;
 mod include;
 mod install_operator;
 mod parallel;
 mod patch;
+mod push_artifact;
+mod reconcile;
 mod repeat;
+mod restart;
+mod resume;
 mod rollout;
 mod scale;
+mod short;
 mod sleep;
 mod stall_sampler;
+mod suspend;
 mod wait;
 
 use schemars::JsonSchema;
@@ -26,18 +36,26 @@ use serde::Deserialize;
 pub use apply::{Apply, Manifests};
 pub use assert::Assert;
 pub use bootstrap::{Bootstrap, Transport};
-pub use commit::{Commit, Content};
+pub use command_expect::{CommandExpect, Unexpected};
+pub use commit::{Commit, Content, Revert};
 pub use delete::Delete;
+pub use exec::{Exec, ExecIn};
 pub use expect_failure::ExpectFailure;
+pub use flux::Flux;
 pub use include::Include;
-pub use install_operator::InstallOperator;
+pub use install_operator::{InstallOperator, Via};
 pub use parallel::Parallel;
 pub use patch::Patch;
+pub use push_artifact::PushArtifact;
+pub use reconcile::Reconcile;
 pub use repeat::Repeat;
+pub use restart::{Restart, Victim};
+pub use resume::Resume;
 pub use rollout::Rollout;
 pub use scale::Scale;
 pub use sleep::Sleep;
 pub use stall_sampler::StallSampler;
+pub use suspend::Suspend;
 pub use wait::{Condition, ObjectCondition, Revision, Status, Wait};
 
 use crate::deadlines::Deadline;
@@ -136,7 +154,14 @@ steps! {
     Patch,
     Scale,
     Rollout,
+    Restart,
+    Reconcile,
+    Suspend,
+    Resume,
     Commit,
+    PushArtifact,
+    Exec,
+    Flux,
     Wait,
     Assert,
     Sleep,

@@ -3,7 +3,7 @@
 use crate::folders::Found;
 use crate::lint::{Findings, Rule, ScenarioRule};
 use crate::span::Spanned;
-use crate::steps::{Content, Manifests, Step};
+use crate::steps::{Commit, Content, Manifests, PushArtifact, Step};
 use crate::text::RelPath;
 
 pub const FLEET: ScenarioRule = ScenarioRule {
@@ -108,7 +108,82 @@ pub const REPLACED_FILE: ScenarioRule = ScenarioRule {
                 // From here on the file is another than the one on disk.
                 written.push(&path.value);
             }
-            written.extend(commit.write.keys().map(|path| &path.value));
+            written.extend(commit.write.keys().chain(commit.r#move.values()).map(|path| &path.value));
         }
     },
 };
+
+pub const MOVED_FILE: ScenarioRule = ScenarioRule {
+    rule: Rule {
+        code: "F259",
+        name: "moved-file",
+        explain: "`move` needs something to move: a file or folder of the fleet, of an earlier commit, or one that `bootstrap` makes.",
+        failing: "- commit: {message: m, move: {apps/wbe.yaml: apps/new.yaml}}",
+        passing: "- commit: {message: m, move: {apps/web.yaml: apps/new.yaml}}",
+    },
+    check: |findings| {
+        for commit in commits(findings) {
+            for path in commit.r#move.keys() {
+                if !is_in_fleet(path, findings) {
+                    findings.error(
+                        &MOVED_FILE.rule,
+                        path.span,
+                        format!("the fleet has nothing at `{path}` to move"),
+                        "name a file or folder of the fleet, by its path from the fleet's folder",
+                    );
+                }
+            }
+        }
+    },
+};
+
+pub const ARTIFACT_PATH: ScenarioRule = ScenarioRule {
+    rule: Rule {
+        code: "F255",
+        name: "artifact-path",
+        explain: "An artifact is made from a folder of the fleet, or from one that a commit has added.",
+        failing: "- push-artifact: {path: app, to: fleet}",
+        passing: "- push-artifact: {path: apps, to: fleet}",
+    },
+    check: |findings| {
+        for step in findings.scenario().steps() {
+            let Step::PushArtifact(PushArtifact { path: Some(path), .. }) = &step.value else { continue };
+            if !is_in_fleet(path, findings) {
+                findings.error(
+                    &ARTIFACT_PATH.rule,
+                    path.span,
+                    format!("the fleet has nothing at `{path}` to push"),
+                    "name a folder of the fleet, or leave `path` out for all of it",
+                );
+            }
+        }
+    },
+};
+
+fn commits<'a>(findings: &Findings<'a>) -> impl Iterator<Item = &'a Commit> + use<'a> {
+    findings.scenario().steps().filter_map(|step| match &step.value {
+        Step::Commit(commit) => Some(commit),
+        _ => None,
+    })
+}
+
+/// Whether a path is in the fleet, or may come to be by a commit or by `flux bootstrap`.
+fn is_in_fleet(path: &RelPath, findings: &Findings<'_>) -> bool {
+    let below = |outer: &RelPath, inner: &RelPath| {
+        inner.as_str().strip_prefix(outer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let committed = || {
+        let made = commits(findings).flat_map(|commit| commit.write.keys().chain(commit.r#move.values()));
+        made.into_iter().any(|made| below(made, path) || below(path, made))
+    };
+    let bootstrapped = || {
+        findings.scenario().steps().any(|step| match &step.value {
+            Step::Bootstrap(bootstrap) => {
+                let rest = path.as_str().strip_prefix(bootstrap.path.as_str()).unwrap_or_default();
+                rest == "/flux-system" || rest.starts_with("/flux-system/gotk-")
+            }
+            _ => false,
+        })
+    };
+    findings.find_in_fleet(path).is_some() || committed() || bootstrapped()
+}

@@ -23,6 +23,8 @@ pub const SCENARIO_RULES: &[ScenarioRule] = &[
     files::FLEET,
     files::STEP_FILE,
     files::REPLACED_FILE,
+    files::MOVED_FILE,
+    files::ARTIFACT_PATH,
     expectation::NOTHING_JUDGED,
     expectation::UNKNOWN_RULE,
     expectation::UNJUDGED_RULE,
