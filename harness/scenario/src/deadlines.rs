@@ -32,11 +32,13 @@ pub enum DeadlineName {
     Scale,
     /// From a restart to the last new pod being ready. Default: 5m.
     Rollout,
+    /// Looking at every object of a snapshot. Default: 30s.
+    Snapshot,
 }
 
 impl DeadlineName {
     /// All, in the order of this file.
-    pub const ALL: [DeadlineName; 10] = [
+    pub const ALL: [DeadlineName; 11] = [
         DeadlineName::Bootstrap,
         DeadlineName::InstallOperator,
         DeadlineName::Apply,
@@ -47,6 +49,7 @@ impl DeadlineName {
         DeadlineName::Patch,
         DeadlineName::Scale,
         DeadlineName::Rollout,
+        DeadlineName::Snapshot,
     ];
 
     /// As in `timeouts:`.
@@ -62,6 +65,7 @@ impl DeadlineName {
             DeadlineName::Patch => "patch",
             DeadlineName::Scale => "scale",
             DeadlineName::Rollout => "rollout",
+            DeadlineName::Snapshot => "snapshot",
         }
     }
 
@@ -78,6 +82,7 @@ impl DeadlineName {
             DeadlineName::Patch => (60, "as apply"),
             DeadlineName::Scale => (60, "as apply: it ends when the change is accepted"),
             DeadlineName::Rollout => (300, "termination grace of 30 s and readiness of every replica in turn"),
+            DeadlineName::Snapshot => (30, "two requests for each object"),
         };
         (Duration::from_secs(secs), reason)
     }

@@ -4,6 +4,7 @@
 //! it parses), and [`plan()`] (what a run would do) before anything starts. [`discover()`] lists the files, [`schema()`]
 //! describes them to editors. This crate is pure: it reads files and nothing else.
 
+pub mod cel;
 pub mod deadlines;
 pub mod diagnostic;
 pub mod discover;

@@ -6,13 +6,16 @@
 mod apply;
 mod assert;
 mod bootstrap;
+mod bounds;
 mod commit;
 mod delete;
 mod install_operator;
+mod one_of;
 mod patch;
 mod rollout;
 mod scale;
 mod sleep;
+mod snapshot;
 mod stall_sampler;
 mod wait;
 
@@ -20,8 +23,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use apply::{Apply, Manifests};
-pub use assert::Assert;
+pub use assert::{Assert, Cel, EventSeen, EventType, Facet, Fact, FieldEquals, Matches, Unchanged};
 pub use bootstrap::{Bootstrap, Transport};
+pub use bounds::Bounds;
 pub use commit::{Commit, Content};
 pub use delete::Delete;
 pub use install_operator::InstallOperator;
@@ -29,8 +33,11 @@ pub use patch::Patch;
 pub use rollout::Rollout;
 pub use scale::Scale;
 pub use sleep::Sleep;
+pub use snapshot::Snapshot;
 pub use stall_sampler::StallSampler;
-pub use wait::{Condition, ObjectCondition, Revision, Status, Wait};
+pub use wait::{
+    Condition, Count, Log, Metric, ObjectCondition, Pattern, ProbeHealth, Since, Status, SyncRevision, Wait,
+};
 
 use crate::deadlines::Deadline;
 use crate::lint::{Findings, Rule};
@@ -120,4 +127,5 @@ steps! {
     Assert,
     Sleep,
     StallSampler,
+    Snapshot,
 }

@@ -4,18 +4,26 @@
 
 mod duration;
 mod field_path;
+mod kind;
+mod label_selector;
 mod name;
 mod object_ref;
 mod rate;
+mod regex;
 mod rel_path;
+mod revision;
 mod version;
 
 pub use duration::HumanDuration;
 pub use field_path::{FieldPath, Segment};
+pub use kind::Kind;
+pub use label_selector::LabelSelector;
 pub use name::Name;
 pub use object_ref::ObjectRef;
 pub use rate::Rate;
+pub use self::regex::Regex;
 pub use rel_path::RelPath;
+pub use revision::Revision;
 pub use version::Version;
 
 /// Text that does not say what it should, and how to say it.
