@@ -51,9 +51,31 @@ pub enum EvaluationError {
 
 /// Functions of the standard library that authors may have meant.
 const FUNCTIONS: [&str; 25] = [
-    "all", "bool", "bytes", "contains", "double", "duration", "endsWith", "exists", "exists_one", "filter",
-    "getHours", "getMinutes", "getSeconds", "has", "int", "map", "matches", "orValue", "size", "startsWith", "string",
-    "timestamp", "type", "uint", "value",
+    "all",
+    "bool",
+    "bytes",
+    "contains",
+    "double",
+    "duration",
+    "endsWith",
+    "exists",
+    "exists_one",
+    "filter",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "has",
+    "int",
+    "map",
+    "matches",
+    "orValue",
+    "size",
+    "startsWith",
+    "string",
+    "timestamp",
+    "type",
+    "uint",
+    "value",
 ];
 
 impl Expression {
@@ -129,14 +151,17 @@ fn plain(message: &str) -> String {
     let rest = |prefix: &str| message.strip_prefix(prefix).map(|rest| rest.trim_matches('\''));
     if message.ends_with("'<EOF>'") {
         return match rest("missing ").and_then(|what| what.split_once(" at ")) {
-            Some((what, _)) => format!("it ends without {what}"),
+            Some((what, _)) => format!("it ends without `{}`", what.trim_matches('\'')),
             None => "it ends too early".into(),
         };
     }
     if let Some(sign) = rest("token recognition error at: ") {
         return format!("`{}` has no meaning here", sign.trim());
     }
-    if let Some(found) = rest("mismatched input ").or_else(|| rest("extraneous input ")).or_else(|| rest("no viable alternative at input ")) {
+    if let Some(found) = rest("mismatched input ")
+        .or_else(|| rest("extraneous input "))
+        .or_else(|| rest("no viable alternative at input "))
+    {
         return format!("`{found}` is not expected here");
     }
     message.to_owned()
@@ -192,7 +217,9 @@ impl<'e> Walk<'e> {
         match &expression.expr {
             Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
             Expr::Select(select) => self.expression(&select.operand),
-            Expr::Call(call) => call.target.iter().map(AsRef::as_ref).chain(&call.args).for_each(|e| self.expression(e)),
+            Expr::Call(call) => {
+                call.target.iter().map(AsRef::as_ref).chain(&call.args).for_each(|e| self.expression(e))
+            }
             Expr::List(list) => list.elements.iter().for_each(|e| self.expression(e)),
             Expr::Map(map) => map.entries.iter().for_each(|e| self.entry(&e.expr)),
             Expr::Struct(fields) => fields.entries.iter().for_each(|e| self.entry(&e.expr)),
@@ -315,7 +342,7 @@ mod tests {
         "object.spec.replicas = 2" 1:22: `=` has no meaning here
         "object.spec." 1:13: `.` is not expected here
         "a ==" 1:5: it ends too early
-        "(a" 1:3: it ends without ')'
+        "(a" 1:3: it ends without `)`
         "a b" 1:3: `b` is not expected here
         "'open" 1:1: `open` has no meaning here
         "a && && b" 1:6: `&&` is not expected here

@@ -53,7 +53,17 @@ impl<'a> Executor<'a> {
         recorder: &'a Recorder,
         cancel: CancellationToken,
     ) -> Self {
-        Self { scenario, stage, cluster, fleet, recorder, cancel, sampler: None, snapshots: Snapshots::default(), next_step: 0 }
+        Self {
+            scenario,
+            stage,
+            cluster,
+            fleet,
+            recorder,
+            cancel,
+            sampler: None,
+            snapshots: Snapshots::default(),
+            next_step: 0,
+        }
     }
 
     /// Carries out all phases; what failed is in the record. Probing starts at the end of the first phase, which brings the

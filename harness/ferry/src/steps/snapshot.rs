@@ -89,7 +89,10 @@ impl ObjectState {
         let pods = self.pods.as_ref().map_or_else(String::new, |pods| {
             let restarts: u64 = pods.values().map(|pod| pod.restarts).sum();
             let names: Vec<&str> = pods.keys().map(String::as_str).collect();
-            format!(", pods {} with {restarts} restarts", if names.is_empty() { "none".into() } else { names.join(" ") })
+            format!(
+                ", pods {} with {restarts} restarts",
+                if names.is_empty() { "none".into() } else { names.join(" ") }
+            )
         });
         format!("uid {}{generation}, resource version {}{pods}", self.uid, self.resource_version)
     }

@@ -68,8 +68,10 @@ mod tests {
         assert_eq!(no_strays("cel", &keys), Ok(()));
         assert_eq!(
             no_strays("path", &keys),
-            Err("`objects` means nothing beside `path`\nhint: it belongs to `cel`: remove it, or check by that instead"
-                .into())
+            Err(
+                "`objects` means nothing beside `path`\nhint: it belongs to `cel`: remove it, or check by that instead"
+                    .into()
+            )
         );
     }
 }

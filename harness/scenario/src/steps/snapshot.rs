@@ -74,7 +74,12 @@ impl Action for Snapshot {
             );
         }
         if self.of.is_empty() {
-            findings.error(&EMPTY, self.of.span, "the snapshot holds nothing", "name objects, such as `[deployment/apps/web]`");
+            findings.error(
+                &EMPTY,
+                self.of.span,
+                "the snapshot holds nothing",
+                "name objects, such as `[deployment/apps/web]`",
+            );
         }
     }
 }

@@ -14,6 +14,7 @@ mod rel_path;
 mod revision;
 mod version;
 
+pub use self::regex::Regex;
 pub use duration::HumanDuration;
 pub use field_path::{FieldPath, Segment};
 pub use kind::Kind;
@@ -21,7 +22,6 @@ pub use label_selector::LabelSelector;
 pub use name::Name;
 pub use object_ref::ObjectRef;
 pub use rate::Rate;
-pub use self::regex::Regex;
 pub use rel_path::RelPath;
 pub use revision::Revision;
 pub use version::Version;

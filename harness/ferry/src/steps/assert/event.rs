@@ -87,7 +87,13 @@ mod tests {
             event("Kustomization", 1, "Normal", "Old", "from before the run"),
             event("Kustomization", 10, "Normal", "Progressing", "applying"),
             event("Kustomization", 11, "Warning", "HealthCheckFailed", "health check failed after 1s"),
-            event("Kustomization", 12, "Normal", "ReconciliationSucceeded", "Reconciliation finished in 1s,\nnext run in 1m"),
+            event(
+                "Kustomization",
+                12,
+                "Normal",
+                "ReconciliationSucceeded",
+                "Reconciliation finished in 1s,\nnext run in 1m",
+            ),
             event("HelmRelease", 12, "Normal", "InstallSucceeded", "installed"),
         ]
         .into_iter()
@@ -102,7 +108,10 @@ mod tests {
     #[case::kind("type: Warning", Check::Met("Warning HealthCheckFailed: health check failed after 1s".into()))]
     #[case::all("type: Normal, reason: HealthCheckFailed", Check::NotYet("no such event among 3; the last ones: Normal ReconciliationSucceeded: Reconciliation finished in 1s, next run in 1m | Warning HealthCheckFailed: health check failed after 1s | Normal Progressing: applying".into()))]
     fn finds_events(#[case] wanted: &str, #[case] expected: Check) {
-        assert_eq!(seen(&events(), "Kustomization", "2026-01-01T00:00:05Z".parse().unwrap(), &wanted_event(wanted)), expected);
+        assert_eq!(
+            seen(&events(), "Kustomization", "2026-01-01T00:00:05Z".parse().unwrap(), &wanted_event(wanted)),
+            expected
+        );
     }
 
     #[test]

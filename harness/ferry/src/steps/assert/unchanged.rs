@@ -95,7 +95,8 @@ fn pods_unchanged(before: &ObjectState, after: &ObjectState) -> Check {
         pods.values().map(|pod| pod.uid.clone()).collect::<std::collections::BTreeSet<String>>()
     };
     let (old, new) = (uids(before), uids(after));
-    let names = |pods: &std::collections::BTreeMap<String, snapshot::PodState>, other: &std::collections::BTreeSet<String>| {
+    let names = |pods: &std::collections::BTreeMap<String, snapshot::PodState>,
+                 other: &std::collections::BTreeSet<String>| {
         let names: Vec<&str> =
             pods.iter().filter(|(_, pod)| !other.contains(&pod.uid)).map(|(name, _)| name.as_str()).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }

@@ -19,7 +19,8 @@ pub(super) fn stream<'a>(wanted: &'a Count, look: Look<'a>) -> BoxStream<'a, Che
         None => everything,
     };
     let namespace = wanted.namespace.as_ref().map(|namespace| namespace.as_str());
-    watch::selected(look.cluster, wanted.kind.as_str(), namespace, selection, |all| counted(all, &wanted.bounds)).boxed()
+    watch::selected(look.cluster, wanted.kind.as_str(), namespace, selection, |all| counted(all, &wanted.bounds))
+        .boxed()
 }
 
 fn counted(all: &Inventory, wanted: &Bounds<u64>) -> Check {

@@ -199,11 +199,11 @@ mod tests {
     #[case(Some("sidecar"), &[])]
     fn knows_what_has_run(#[case] container: Option<&str>, #[case] expected: &[(&str, &str, u64)]) {
         let pod = json!({"metadata": {"name": "web-a"}, "status": {
-            "initContainerStatuses": [{"name": "setup", "restartCount": 0, "state": {"terminated": {"exitCode": 0}}}],
-            "containerStatuses": [
-                {"name": "web", "restartCount": 2, "state": {"running": {}}},
-                {"name": "sidecar", "restartCount": 0, "state": {"waiting": {"reason": "ContainerCreating"}}},
-            ]}});
+        "initContainerStatuses": [{"name": "setup", "restartCount": 0, "state": {"terminated": {"exitCode": 0}}}],
+        "containerStatuses": [
+            {"name": "web", "restartCount": 2, "state": {"running": {}}},
+            {"name": "sidecar", "restartCount": 0, "state": {"waiting": {"reason": "ContainerCreating"}}},
+        ]}});
         let found = lives(&pod, container);
         assert_eq!(found.iter().map(|(p, c, n)| (p.as_str(), c.as_str(), *n)).collect::<Vec<_>>(), expected);
     }

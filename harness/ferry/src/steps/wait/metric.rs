@@ -5,7 +5,7 @@ use std::time::Duration;
 use ferry_scenario::steps::Metric;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use kube::api::{GetParams, Request};
+use kube::api::Request;
 
 use super::Look;
 use crate::cluster::metrics::{self, Series};
@@ -45,7 +45,7 @@ async fn page(wanted: &Metric, pod: &str, cluster: &Cluster) -> Result<String, C
     let pods = Request::new(format!("/api/v1/namespaces/{namespace}/pods"));
     let proxy = format!("proxy{}", wanted.path);
     let get = pods
-        .get_subresource(&proxy, &format!("{pod}:{}", wanted.port), &GetParams::default())
+        .get_subresource(&proxy, &format!("{pod}:{}", wanted.port))
         .map_err(|e| request(what(), kube::Error::BuildRequest(e)))?;
     cluster.client.request_text(get).await.map_err(|e| request(what(), e))
 }

@@ -50,7 +50,11 @@ fn health(state: &RunState, name: &str, for_at_least: Nanos, began: Nanos) -> Ch
         let good_for = known_until.saturating_sub(good_since);
         let seconds = |nanos: Nanos| Duration::from_nanos(nanos).as_secs_f64();
         if good_for < for_at_least {
-            Check::NotYet(format!("{probe} is good for {:.0}s of {:.0}s", seconds(good_for).floor(), seconds(for_at_least)))
+            Check::NotYet(format!(
+                "{probe} is good for {:.0}s of {:.0}s",
+                seconds(good_for).floor(),
+                seconds(for_at_least)
+            ))
         } else if known_until <= began {
             Check::NotYet(format!("{probe} was good, but nothing is known of it since this step began"))
         } else {
@@ -128,7 +132,9 @@ mod tests {
     fn every_sampler_counts() {
         let mut both = state(".....", vec![]);
         let other = state("....x", vec![]);
-        both.probes.extend(other.probes.into_iter().map(|(_, probe)| ("web/outside/reused".to_owned(), probe)));
-        assert!(matches!(health(&both, "web", SECOND, 0), Check::NotYet(why) if why.starts_with("web/outside/reused fails")));
+        both.probes.extend(other.probes.into_values().map(|probe| ("web/outside/reused".to_owned(), probe)));
+        assert!(
+            matches!(health(&both, "web", SECOND, 0), Check::NotYet(why) if why.starts_with("web/outside/reused fails"))
+        );
     }
 }

@@ -55,7 +55,8 @@ fn synced(all: &Inventory, wanted: &str) -> Check {
         return Check::NotYet("the cluster has no Flux sync yet".into());
     }
     let follows_git = |kind: &str, object: &Value| {
-        kind == "gitrepository" || object.pointer("/spec/sourceRef/kind").is_some_and(|source| source == "GitRepository")
+        kind == "gitrepository"
+            || object.pointer("/spec/sourceRef/kind").is_some_and(|source| source == "GitRepository")
     };
     let syncs = all.iter().filter(|((kind, _), object)| follows_git(kind, object));
     syncs.fold(Check::Met(String::new()), |check, ((kind, name), object)| {

@@ -43,7 +43,12 @@ impl Cel {
 
 impl fmt::Display for Cel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "of {}: {}", and(self.objects.values()), self.expression.split_whitespace().collect::<Vec<_>>().join(" "))
+        write!(
+            f,
+            "of {}: {}",
+            and(self.objects.values()),
+            self.expression.split_whitespace().collect::<Vec<_>>().join(" ")
+        )
     }
 }
 
@@ -103,7 +108,12 @@ impl Cel {
         for name in used.iter().filter(|name| !known.contains(name)) {
             let meant = names::nearest(name, known.iter().copied());
             let help = meant.map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
-            let at = narrowed(span, findings.scenario().source.slice(span), &self.expression, place_of(name, &self.expression));
+            let at = narrowed(
+                span,
+                findings.scenario().source.slice(span),
+                &self.expression,
+                place_of(name, &self.expression),
+            );
             findings.error(
                 &UNKNOWN_NAME,
                 at,
@@ -116,7 +126,12 @@ impl Cel {
                 Some(meant) => format!("did you mean `{meant}`? "),
                 None => String::new(),
             };
-            let at = narrowed(span, findings.scenario().source.slice(span), &self.expression, place_of(&name, &self.expression));
+            let at = narrowed(
+                span,
+                findings.scenario().source.slice(span),
+                &self.expression,
+                place_of(&name, &self.expression),
+            );
             findings.error(
                 &UNKNOWN_NAME,
                 at,
@@ -153,7 +168,8 @@ fn is_identifier(name: &str) -> bool {
 fn place_of(name: &str, text: &str) -> (usize, usize) {
     let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '.');
     let found = text.match_indices(name).find(|(at, _)| {
-        !is_word(text[..*at].chars().next_back()) && !is_word(text[at + name.len()..].chars().next().filter(|c| *c != '.'))
+        !is_word(text[..*at].chars().next_back())
+            && !is_word(text[at + name.len()..].chars().next().filter(|c| *c != '.'))
     });
     let before = &text[..found.map_or(0, |(at, _)| at)];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);

@@ -208,7 +208,10 @@ mod tests {
     #[case("event: {of: a/b, reason: Progressing, type: Normal}", "a/b has had a Normal event with reason Progressing")]
     #[case("event: {of: a/b, contains: pruned}", "a/b has had an event that says “pruned”")]
     #[case("unchanged: before", "everything is unchanged since snapshot before")]
-    #[case("unchanged: before, of: [a/b, c/d], fields: [uid, pods]", "a/b and c/d are unchanged since snapshot before in uid and pods")]
+    #[case(
+        "unchanged: before, of: [a/b, c/d], fields: [uid, pods]",
+        "a/b and c/d are unchanged since snapshot before in uid and pods"
+    )]
     fn titles(#[case] assert: &str, #[case] title: &str) {
         let assert: Assert = crate::parse::tests::step(&format!("assert: {{{assert}}}"));
         assert_eq!(assert.fact.to_string(), title);

@@ -114,7 +114,9 @@ impl Unchanged {
             } else {
                 let help = match (meant, known.as_slice()) {
                     (Some(meant), _) => format!("did you mean `{meant}`? taken before: {}", names::list(&known)),
-                    (None, []) => format!("take one: `snapshot: {{name: {}, of: [deployment/apps/web]}}`", self.snapshot),
+                    (None, []) => {
+                        format!("take one: `snapshot: {{name: {}, of: [deployment/apps/web]}}`", self.snapshot)
+                    }
                     (None, _) => format!("taken before: {}", names::list(&known)),
                 };
                 (format!("there is no snapshot `{}`", self.snapshot), help)

@@ -221,17 +221,35 @@ mod tests {
     #[case("ready: deployment/apps/web", "deployment/apps/web is ready")]
     #[case("revision: head", "every sync has applied the latest commit")]
     #[case("revision: main@sha1:4f2ac1e", "every sync has applied main@sha1:4f2ac1e")]
-    #[case("revision: {of: kustomization/flux-system/apps, is: head}", "kustomization/flux-system/apps has applied the latest commit")]
+    #[case(
+        "revision: {of: kustomization/flux-system/apps, is: head}",
+        "kustomization/flux-system/apps has applied the latest commit"
+    )]
     #[case("gone: namespace/apps", "namespace/apps is gone")]
-    #[case("condition: {object: a/b, type: Stalled, status: \"False\", reason: X}", "a/b has Stalled=False because of X")]
+    #[case(
+        "condition: {object: a/b, type: Stalled, status: \"False\", reason: X}",
+        "a/b has Stalled=False because of X"
+    )]
     #[case("count: {kind: pod, namespace: apps, labels: app=web, is: 2}", "there are 2 of pod in apps with app=web")]
-    #[case("count: {kind: customresourcedefinition, at-least: 10}", "there are at least 10 of customresourcedefinition")]
+    #[case(
+        "count: {kind: customresourcedefinition, at-least: 10}",
+        "there are at least 10 of customresourcedefinition"
+    )]
     #[case("log: {of: deployment/a/b, contains: stored artifact}", "deployment/a/b logs “stored artifact”")]
-    #[case("log: {of: deployment/a/b, container: c, matches: \"^x.*\", since: run}", "deployment/a/b (c) has logged /^x.*/")]
-    #[case("metric: {of: deployment/a/b, port: 8080, name: up, labels: {job: x}, at-least: 0.5}", "metric up{job=\"x\"} of deployment/a/b is at least 0.5")]
+    #[case(
+        "log: {of: deployment/a/b, container: c, matches: \"^x.*\", since: run}",
+        "deployment/a/b (c) has logged /^x.*/"
+    )]
+    #[case(
+        "metric: {of: deployment/a/b, port: 8080, name: up, labels: {job: x}, at-least: 0.5}",
+        "metric up{job=\"x\"} of deployment/a/b is at least 0.5"
+    )]
     #[case("probe: {name: web, healthy-for: 5s}", "probe web is healthy for 5s")]
     #[case("all: [{ready: a/b}, {not: {gone: c/d}}]", "(a/b is ready and not: c/d is gone)")]
-    #[case("any: [{ready: a/b}, {all: [{gone: c/d}, {ready: e/f}]}]", "(a/b is ready or (c/d is gone and e/f is ready))")]
+    #[case(
+        "any: [{ready: a/b}, {all: [{gone: c/d}, {ready: e/f}]}]",
+        "(a/b is ready or (c/d is gone and e/f is ready))"
+    )]
     fn titles(#[case] wait: &str, #[case] title: &str) {
         let wait: Wait = crate::parse::tests::step(&format!("wait: {{{wait}}}"));
         assert_eq!(wait.until.to_string(), title);
