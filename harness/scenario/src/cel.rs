@@ -39,7 +39,7 @@ pub struct SyntaxError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluationError {
     /// It has a value, but a condition is true or false.
-    #[error("the expression gives a {0}, not true or false")]
+    #[error("the expression gives the type {0}, not true or false")]
     NotBoolean(String),
     /// It names what does not exist; other objects would not help.
     #[error("the expression cannot be evaluated: {0}")]

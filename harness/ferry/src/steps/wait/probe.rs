@@ -112,7 +112,7 @@ mod tests {
     #[case::too_short("..", 1, not("web/outside/new is good for 2s of 3s"))]
     #[case::after_an_outage(".xx...", 5, Check::Met("web/outside/new is good for 3s".into()))]
     #[case::soon_after_an_outage("..x..", 4, not("web/outside/new is good for 2s of 3s"))]
-    #[case::in_an_outage("......xx", 7, not("web/outside/new fails since +6.0s: 2 samples"))]
+    #[case::in_an_outage("......xx", 7, not("web/outside/new fails since +0:06.000: 2 samples"))]
     #[case::after_a_gap("..~...", 5, not("web/outside/new is good for 1s of 3s"))]
     #[case::stale(".....", 9, not("web/outside/new was good, but nothing is known of it since this step began"))]
     fn looks_back_over_the_samples(#[case] samples: &str, #[case] began: u64, #[case] expected: Check) {
