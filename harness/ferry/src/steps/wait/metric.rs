@@ -23,7 +23,7 @@ async fn scrape(wanted: &Metric, cluster: &Cluster) -> Check {
     let unknown = |error: ClusterError| Check::Unknown(crate::edge::chain(&error));
     let found = match cluster.pods_of(&wanted.of).await {
         Ok(Some(found)) => found,
-        Ok(None) => return Check::NotYet(format!("{} does not exist yet", wanted.of)),
+        Ok(None) => return Check::Unknown(format!("{} does not exist yet", wanted.of)),
         Err(error) => return unknown(error),
     };
     let mut series = Vec::new();
@@ -53,7 +53,7 @@ async fn page(wanted: &Metric, pod: &str, cluster: &Cluster) -> Result<String, C
 fn judge(series: &[Series], pods: usize, wanted: &Metric) -> Check {
     let pods_named = || if pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") };
     match metrics::sum(series, &wanted.name, &wanted.labels) {
-        None if pods == 0 => Check::NotYet("no pod runs that could tell".into()),
+        None if pods == 0 => Check::Unknown("no pod runs that could tell".into()),
         None => {
             let named = series.iter().filter(|s| s.name == wanted.name.value).count();
             let but = if named > 0 { format!(", {named} with other labels") } else { String::new() };
@@ -79,7 +79,7 @@ mod tests {
     #[case::summed("up{pod=\"a\"} 1\nup{pod=\"b\"} 0.5", 2, Check::NotYet("it is 1.5 (2 series of 2 pods)".into()))]
     #[case::other_value("up 0", 1, Check::NotYet("it is 0 (1 series of 1 pod)".into()))]
     #[case::absent("down 1", 1, Check::NotYet("1 pod has no such series".into()))]
-    #[case::nobody("", 0, Check::NotYet("no pod runs that could tell".into()))]
+    #[case::nobody("", 0, Check::Unknown("no pod runs that could tell".into()))]
     fn judges(#[case] page: &str, #[case] pods: usize, #[case] expected: Check) {
         assert_eq!(judge(&metrics::parse(page).unwrap(), pods, &wanted("name: up, is: 1")), expected);
     }

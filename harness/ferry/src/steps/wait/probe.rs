@@ -31,12 +31,12 @@ pub(super) fn stream<'a>(wanted: &'a ProbeHealth, look: Look<'a>) -> BoxStream<'
 fn health(state: &RunState, name: &str, for_at_least: Nanos, began: Nanos) -> Check {
     let samplers = state.probes.iter().filter(|(probe, _)| probe.split('/').next() == Some(name));
     let checks = samplers.map(|(probe, sampler)| {
-        let Some(info) = &sampler.info else { return Check::NotYet(format!("{probe} has not started")) };
+        let Some(info) = &sampler.info else { return Check::Unknown(format!("{probe} has not started")) };
         if sampler.stopped.is_some() {
             return Check::Never(format!("{probe} takes no more samples"));
         }
         let Some((first, last)) = sampler.first.zip(sampler.last) else {
-            return Check::NotYet(format!("{probe} has no samples yet"));
+            return Check::Unknown(format!("{probe} has no samples yet"));
         };
         if let Some(outage) = sampler.current_outage() {
             let (since, failed) = (fmt::since_start(outage.span.from), fmt::count(outage.failed, "sample"));
@@ -56,14 +56,14 @@ fn health(state: &RunState, name: &str, for_at_least: Nanos, began: Nanos) -> Ch
                 seconds(for_at_least)
             ))
         } else if known_until <= began {
-            Check::NotYet(format!("{probe} was good, but nothing is known of it since this step began"))
+            Check::Unknown(format!("{probe} was good, but nothing is known of it since this step began"))
         } else {
             Check::Met(format!("{probe} is good for {:.0}s", seconds(good_for).floor()))
         }
     });
     let all: Vec<Check> = checks.collect();
     if all.is_empty() {
-        return Check::NotYet("it has not started".into());
+        return Check::Unknown("it has not started".into());
     }
     all.into_iter().fold(Check::Met(String::new()), Check::and)
 }
@@ -107,6 +107,10 @@ mod tests {
         Check::NotYet(why.into())
     }
 
+    fn unknown(why: &str) -> Check {
+        Check::Unknown(why.into())
+    }
+
     #[rstest]
     #[case::good("....", 2, Check::Met("web/outside/new is good for 4s".into()))]
     #[case::too_short("..", 1, not("web/outside/new is good for 2s of 3s"))]
@@ -114,7 +118,7 @@ mod tests {
     #[case::soon_after_an_outage("..x..", 4, not("web/outside/new is good for 2s of 3s"))]
     #[case::in_an_outage("......xx", 7, not("web/outside/new fails since +0:06.000: 2 samples"))]
     #[case::after_a_gap("..~...", 5, not("web/outside/new is good for 1s of 3s"))]
-    #[case::stale(".....", 9, not("web/outside/new was good, but nothing is known of it since this step began"))]
+    #[case::stale(".....", 9, unknown("web/outside/new was good, but nothing is known of it since this step began"))]
     fn looks_back_over_the_samples(#[case] samples: &str, #[case] began: u64, #[case] expected: Check) {
         assert_eq!(health(&state(samples, vec![]), "web", 3 * SECOND, began * SECOND), expected);
     }
@@ -124,8 +128,8 @@ mod tests {
         let stopped = EventKind::ProbeStopped { probe: "web/outside/new".into(), planned: 5 };
         let never = Check::Never("web/outside/new takes no more samples".into());
         assert_eq!(health(&state(".....", vec![stopped]), "web", SECOND, 0), never);
-        assert_eq!(health(&state(".....", vec![]), "we", SECOND, 0), not("it has not started"));
-        assert_eq!(health(&state("", vec![]), "web", SECOND, 0), not("web/outside/new has no samples yet"));
+        assert_eq!(health(&state(".....", vec![]), "we", SECOND, 0), unknown("it has not started"));
+        assert_eq!(health(&state("", vec![]), "web", SECOND, 0), unknown("web/outside/new has no samples yet"));
     }
 
     #[test]
