@@ -46,11 +46,13 @@ pub enum DeadlineName {
     Flux,
     /// A push of an artifact into the registry. Default: 1m.
     PushArtifact,
+    /// Looking at every object of a snapshot. Default: 30s.
+    Snapshot,
 }
 
 impl DeadlineName {
     /// All, in the order of this file.
-    pub const ALL: [DeadlineName; 17] = [
+    pub const ALL: [DeadlineName; 18] = [
         DeadlineName::Bootstrap,
         DeadlineName::InstallOperator,
         DeadlineName::Apply,
@@ -68,6 +70,7 @@ impl DeadlineName {
         DeadlineName::Exec,
         DeadlineName::Flux,
         DeadlineName::PushArtifact,
+        DeadlineName::Snapshot,
     ];
 
     /// As in `timeouts:`.
@@ -90,6 +93,7 @@ impl DeadlineName {
             DeadlineName::Exec => "exec",
             DeadlineName::Flux => "flux",
             DeadlineName::PushArtifact => "push-artifact",
+            DeadlineName::Snapshot => "snapshot",
         }
     }
 
@@ -120,6 +124,7 @@ impl DeadlineName {
             DeadlineName::Exec => (60, "as kubectl's own patience with a pod that is not running yet"),
             DeadlineName::Flux => (120, "before its own timeout of 5m, whose message says less than ours"),
             DeadlineName::PushArtifact => (60, "as commit: a fleet is some kilobytes"),
+            DeadlineName::Snapshot => (30, "two requests for each object"),
         };
         (Duration::from_secs(secs), reason)
     }

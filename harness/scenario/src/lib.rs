@@ -5,6 +5,7 @@
 //! describes them to editors. This crate is pure: it reads files and nothing else.
 
 pub mod catalogue;
+pub mod cel;
 pub mod cell;
 pub mod deadlines;
 pub mod diagnostic;

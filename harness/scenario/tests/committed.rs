@@ -222,7 +222,11 @@ fn the_schema_documents_everything() {
 fn the_schema_judges_like_the_parser() {
     let schema = schema();
     let wait = &schema["$defs"]["Wait"];
-    assert_eq!(wait["oneOf"].as_array().unwrap().len(), 4, "one condition at a time");
+    assert_eq!(wait["oneOf"].as_array().unwrap().len(), 11, "one condition at a time");
     assert_eq!(wait["additionalProperties"], false);
+    let conditions =
+        |name: &str| schema["$defs"][name]["oneOf"].as_array().unwrap().iter().map(|c| c["required"][0].clone());
+    assert!(conditions("Wait").eq(conditions("Condition")), "conditions are the same inside of `all`, `any` and `not`");
+    assert_eq!(schema["$defs"]["Assert"]["dependentRequired"]["path"], serde_json::json!(["object", "equals"]));
     assert_eq!(schema["properties"]["timeouts"]["propertyNames"]["$ref"], "#/$defs/Deadline");
 }

@@ -1,6 +1,9 @@
 //! The Kubernetes API as steps use it: objects by `kind/namespace/name`, whatever version the cluster serves.
 
+pub mod diff;
 pub mod kinds;
+pub mod metrics;
+pub mod pods;
 pub mod ready;
 pub mod watch;
 

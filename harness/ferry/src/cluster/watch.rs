@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ferry_scenario::text::ObjectRef;
 use futures::stream::{BoxStream, SelectAll};
 use futures::{Stream, StreamExt};
 use kube::api::{Api, ApiResource, DynamicObject};
@@ -36,6 +37,58 @@ pub fn object<'a>(
 /// Everything of some kinds in the cluster, by kind and `namespace/name`.
 pub type Inventory = BTreeMap<(String, String), Value>;
 
+/// As [`object`], for an object as scenarios name it.
+pub fn of<'a>(
+    cluster: &'a Cluster,
+    wanted: &'a ObjectRef,
+    check: impl Fn(Option<&Value>) -> Check + Send + 'a,
+) -> impl Stream<Item = Check> + 'a {
+    object(cluster, &wanted.kind, wanted.namespace.as_deref(), &wanted.name, check)
+}
+
+/// The latest state of several objects, by the names that the caller knows them by; null stands for one that is absent.
+pub type Named = BTreeMap<String, Value>;
+
+/// Checks several objects together, at each change of any, once all of them have been looked at.
+pub fn objects<'a>(
+    cluster: &'a Cluster,
+    wanted: impl IntoIterator<Item = (&'a str, &'a ObjectRef)>,
+    check: impl Fn(&Named) -> Check + Send + 'a,
+) -> impl Stream<Item = Check> + 'a {
+    let mut all = SelectAll::new();
+    let mut number = 0;
+    for (name, object) in wanted {
+        number += 1;
+        let seen = when_served(cluster, &object.kind, object.namespace.as_deref(), move |api, resource| {
+            let json = move |object: Option<DynamicObject>| object.map(|object| to_json(object, &resource));
+            watcher::watch_object(api, &object.name).default_backoff().map(move |seen| seen.map(&json)).boxed()
+        });
+        all.push(seen.map(move |seen| (name, seen)).boxed());
+    }
+    all.scan((Named::new(), check), move |(latest, check), (name, seen)| {
+        let answer = match seen {
+            Err(why) => Some(why.about(name)),
+            Ok(object) => {
+                latest.insert(name.to_owned(), object.unwrap_or(Value::Null));
+                (latest.len() == number).then(|| check(latest))
+            }
+        };
+        futures::future::ready(Some(answer))
+    })
+    .filter_map(futures::future::ready)
+}
+
+/// Checks the objects of one kind that a selection keeps, at each change of any.
+pub fn selected<'a>(
+    cluster: &'a Cluster,
+    kind: &'a str,
+    namespace: Option<&'a str>,
+    selection: watcher::Config,
+    check: impl Fn(&Inventory) -> Check + Send + 'a,
+) -> impl Stream<Item = Check> + 'a {
+    listed(cluster, vec![(kind, namespace, selection)], check)
+}
+
 /// Checks all objects of some kinds together, at each change of any.
 ///
 /// The check sees the inventory only when every kind's first list is complete, so that absence means absence.
@@ -44,13 +97,22 @@ pub fn inventory<'a>(
     kinds: &'a [&'a str],
     check: impl Fn(&Inventory) -> Check + Send + 'a,
 ) -> impl Stream<Item = Check> + 'a {
+    listed(cluster, kinds.iter().map(|kind| (*kind, None, watcher::Config::default())).collect(), check)
+}
+
+fn listed<'a>(
+    cluster: &'a Cluster,
+    wanted: Vec<(&'a str, Option<&'a str>, watcher::Config)>,
+    check: impl Fn(&Inventory) -> Check + Send + 'a,
+) -> impl Stream<Item = Check> + 'a {
+    let kinds = wanted.len();
     let mut all = SelectAll::new();
-    for kind in kinds {
-        let events = when_served(cluster, kind, None, |api, resource| {
-            let events = watcher(api, watcher::Config::default()).default_backoff();
+    for (kind, namespace, selection) in wanted {
+        let events = when_served(cluster, kind, namespace, move |api, resource| {
+            let events = watcher(api, selection.clone()).default_backoff();
             events.map(move |event| event.map(|event| (event, resource.clone()))).boxed()
         });
-        all.push(events.map(move |event| (*kind, event)).boxed());
+        all.push(events.map(move |event| (kind, event)).boxed());
     }
     let state = (Inventory::new(), Vec::<&str>::new(), check);
     all.scan(state, move |(seen, listed, check), (kind, event)| {
@@ -62,7 +124,7 @@ pub fn inventory<'a>(
                     listed.push(kind);
                 }
                 let listing = matches!(event, watcher::Event::Init | watcher::Event::InitApply(_));
-                (listed.len() == kinds.len() && !listing).then(|| check(seen))
+                (listed.len() == kinds && !listing).then(|| check(seen))
             }
         };
         futures::future::ready(Some(answer))
@@ -117,7 +179,7 @@ fn when_served<'a, T: 'a>(
                     Err(ClusterError::Resolve(e @ ResolveError::Ambiguous { .. })) => {
                         Some((Err(Check::Never(e.to_string())), (State::Done, open)))
                     }
-                    Err(error) => Some((Err(Check::NotYet(error.to_string())), (State::Asking { again: true }, open))),
+                    Err(error) => Some((Err(Check::Unknown(error.to_string())), (State::Asking { again: true }, open))),
                 }
             }
             State::Open(mut stream) => {
@@ -129,5 +191,5 @@ fn when_served<'a, T: 'a>(
 }
 
 fn broken(error: &watcher::Error) -> Check {
-    Check::NotYet(format!("the watch broke and is being resumed: {error}"))
+    Check::Unknown(format!("the watch broke and is being resumed: {error}"))
 }

@@ -19,6 +19,7 @@ use super::recorder::Recorder;
 use super::stage::Stage;
 use crate::cluster::Cluster;
 use crate::edge;
+use crate::steps::snapshot::Snapshots;
 use crate::steps::{self, Context, StepError};
 
 /// How much longer than its deadline a step may hang before it is given up from outside. A step ends itself in time, with
@@ -41,6 +42,7 @@ pub struct Executor<'a> {
     /// Cancelled when the run is to end.
     pub cancel: CancellationToken,
     sampler: Option<SamplerHandle>,
+    snapshots: Snapshots,
     next_step: AtomicUsize,
 }
 
@@ -79,7 +81,17 @@ impl<'a> Executor<'a> {
         recorder: &'a Recorder,
         cancel: CancellationToken,
     ) -> Self {
-        Self { scenario, stage, cluster, fleet, recorder, cancel, sampler: None, next_step: AtomicUsize::new(0) }
+        Self {
+            scenario,
+            stage,
+            cluster,
+            fleet,
+            recorder,
+            cancel,
+            sampler: None,
+            snapshots: Snapshots::default(),
+            next_step: AtomicUsize::new(0),
+        }
     }
 
     /// Carries out all phases; what failed is in the record. Probing starts at the end of the first phase, which brings the
@@ -209,6 +221,7 @@ impl<'a> Executor<'a> {
             fleet: self.fleet,
             recorder: self.recorder,
             sampler: self.sampler.as_ref(),
+            snapshots: &self.snapshots,
             step,
             within,
         }

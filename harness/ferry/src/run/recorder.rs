@@ -31,9 +31,12 @@ pub struct Recorder {
 
 enum Message {
     Event(Event),
-    Judge(oneshot::Sender<Judgement>),
+    Question(Question),
     Close,
 }
+
+/// Something that is asked of the state after everything noted before.
+type Question = Box<dyn FnOnce(&RunState) + Send>;
 
 /// The thread behind a [`Recorder`].
 #[derive(Debug)]
@@ -78,9 +81,7 @@ pub fn start(
                     closed.state.apply(&event);
                     view.event(&event, &closed.state);
                 }
-                Ok(Message::Judge(answer)) => {
-                    let _ = answer.send(verdict::judge_live(&closed.state));
-                }
+                Ok(Message::Question(question)) => question(&closed.state),
                 Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => view.tick(last, &closed.state),
             }
@@ -139,9 +140,19 @@ impl Recorder {
 
     /// The judgement over everything noted so far.
     pub async fn judge(&self) -> Option<Judgement> {
-        let (answer, judgement) = oneshot::channel();
-        self.sender.send(Message::Judge(answer)).ok()?;
-        judgement.await.ok()
+        self.ask(verdict::judge_live).await
+    }
+
+    /// Asks something of the run's state after everything noted so far; none after the record is closed. The answer holds
+    /// up the record while it is made: it must be quick.
+    pub async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&RunState) -> T + Send + 'static) -> Option<T> {
+        let (sender, answer) = oneshot::channel();
+        let question = Box::new(move |state: &RunState| {
+            // Whoever asked may have given up meanwhile.
+            let _ = sender.send(question(state));
+        });
+        self.sender.send(Message::Question(question)).ok()?;
+        answer.await.ok()
     }
 }
 

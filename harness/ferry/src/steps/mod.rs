@@ -16,6 +16,7 @@ mod restart;
 mod resume;
 mod rollout;
 mod scale;
+pub mod snapshot;
 mod suspend;
 mod wait;
 
@@ -56,6 +57,8 @@ pub struct Context<'a> {
     pub recorder: &'a Recorder,
     /// The sampler, once it runs.
     pub sampler: Option<&'a SamplerHandle>,
+    /// What snapshots have kept so far.
+    pub snapshots: &'a snapshot::Snapshots,
     /// The step's number in the record.
     pub step: usize,
     /// The step's own deadline.
@@ -137,6 +140,7 @@ pub async fn execute(step: &Step, cx: &Context<'_>) -> Result<(), StepError> {
         Step::Commit(step) => commit::execute(step, cx).await,
         Step::Wait(step) => wait::execute(step, cx).await,
         Step::Assert(step) => assert::execute(step, cx).await,
+        Step::Snapshot(step) => snapshot::execute(step, cx).await,
         Step::Sleep(step) => {
             tokio::time::sleep(step.r#for.get()).await;
             Ok(())
@@ -192,5 +196,16 @@ impl Context<'_> {
         let what = format!("{kind} {} ready", crate::cluster::qualified(namespace, name));
         let ready = |object: Option<&Value>| crate::cluster::ready::readiness(object);
         self.until(what, crate::cluster::watch::object(self.cluster, kind, namespace, name, ready)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+
+    /// A step's content, as authors write it.
+    #[track_caller]
+    pub(super) fn parsed<T: DeserializeOwned>(yaml: &str) -> T {
+        serde_yaml::from_str(yaml).unwrap()
     }
 }

@@ -46,6 +46,17 @@ pub(crate) fn example(changes: &str) -> String {
     all.join("\n") + "\n"
 }
 
+/// The content of one step, given with its key.
+#[track_caller]
+pub(crate) fn step<T: for<'de> serde::Deserialize<'de>>(step: &str) -> T {
+    let source = Source::new("f", step);
+    let (root, found) = tree::read(&source).unwrap();
+    let read: std::collections::BTreeMap<String, T> =
+        typed::convert(&root, &source).unwrap_or_else(|e| panic!("{}", Diagnostics::from(e).to_text()));
+    assert!(found.is_empty());
+    read.into_values().next().unwrap()
+}
+
 /// As the command line shows it, without colours.
 fn rendered(text: &str) -> String {
     let found = parse("area/example.yaml", text).expect_err("a mistake");
@@ -105,6 +116,17 @@ mistakes! {
     number_too_large: example("probes:\n  - http: {name: web, node-port: 300800}");
     wait_for_nothing: example("- wait: {within: 5m}");
     wait_for_two: example("- wait: {ready: a/b, gone: c/d}");
+    wait_combined_badly: example("- wait: {all: [{ready: a/b, gone: c/d}, {raedy: a/b}, gone: c]}");
+    wait_for_an_odd_revision: example("- wait: {revision: haed}\n- wait: {revision: {of: kustomization/a/b}}");
+    wait_for_an_odd_count: example("- wait: {count: {kind: pod, is: 1, at-most: 2}}\n- wait: {count: {kind: Pod, labels: 'app: web', is: -1}}");
+    wait_for_an_odd_line: example("- wait: {log: {of: a/b/c}}\n- wait: {log: {of: a/b/c, contains: x, matches: y}}\n- wait: {log: {of: a/b/c, matches: '(x'}}");
+    wait_for_an_odd_metric: example("- wait: {metric: {of: a/b/c, port: 8080, name: 'up{x=1}', is: 1}}\n- wait: {metric: {of: a/b/c, port: 80800, name: up}}");
+    assert_nothing: example("- assert: {within: 5s}");
+    assert_two: example("- assert: {object: a/b, cel: 'true', matches: {spec: {}}}");
+    assert_with_a_stray_key: example("- assert: {event: {of: a/b, reason: x}, objects: {a: a/b}}\n- assert: {unchanged: before, object: a/b}");
+    assert_cel_without_an_object: example("- assert: {cel: object.x == 1}");
+    assert_an_odd_event: example("- assert: {event: {of: a/b, typ: Warning}}\n- assert: {event: {of: a/b, type: Warn}}");
+    assert_an_unknown_field_unchanged: example("- assert: {unchanged: before, fields: [uuid]}");
     apply_nothing: example("- apply: {}");
     apply_both: example("- apply: {file: a.yaml, manifest: {kind: X}}");
     step_with_key_beside: example("- wait: {ready: a/b}\n  within: 5m");

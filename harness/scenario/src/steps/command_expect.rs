@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::span::Spanned;
-use crate::text::Pattern;
+use crate::text::Regex;
 
 /// How a command must end, and what it must say. Everything that is given must hold.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -17,11 +17,11 @@ pub struct CommandExpect {
     /// A text that its standard output contains.
     pub stdout_contains: Option<Spanned<String>>,
     /// A regular expression that matches somewhere in its standard output.
-    pub stdout_matches: Option<Spanned<Pattern>>,
+    pub stdout_matches: Option<Spanned<Regex>>,
     /// A text that its standard error contains.
     pub stderr_contains: Option<Spanned<String>>,
     /// A regular expression that matches somewhere in its standard error.
-    pub stderr_matches: Option<Spanned<Pattern>>,
+    pub stderr_matches: Option<Spanned<Regex>>,
 }
 
 /// What a command did otherwise than expected.

@@ -6,6 +6,7 @@
 mod apply;
 mod assert;
 mod bootstrap;
+mod bounds;
 mod command_expect;
 mod commit;
 mod delete;
@@ -15,6 +16,7 @@ mod flux;
 mod flux_kind;
 mod include;
 mod install_operator;
+mod one_of;
 mod parallel;
 mod patch;
 mod push_artifact;
@@ -26,6 +28,7 @@ mod rollout;
 mod scale;
 mod short;
 mod sleep;
+mod snapshot;
 mod stall_sampler;
 mod suspend;
 mod wait;
@@ -34,8 +37,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use apply::{Apply, Manifests};
-pub use assert::Assert;
+pub use assert::{Assert, Cel, EventSeen, EventType, Facet, Fact, FieldEquals, Matches, Unchanged};
 pub use bootstrap::{Bootstrap, Transport};
+pub use bounds::Bounds;
 pub use command_expect::{CommandExpect, Unexpected};
 pub use commit::{Commit, Content, Revert};
 pub use delete::Delete;
@@ -54,9 +58,12 @@ pub use resume::Resume;
 pub use rollout::Rollout;
 pub use scale::Scale;
 pub use sleep::Sleep;
+pub use snapshot::Snapshot;
 pub use stall_sampler::StallSampler;
 pub use suspend::Suspend;
-pub use wait::{Condition, ObjectCondition, Revision, Status, Wait};
+pub use wait::{
+    Condition, Count, Log, Metric, ObjectCondition, Pattern, ProbeHealth, Since, Status, SyncRevision, Wait,
+};
 
 use crate::deadlines::Deadline;
 use crate::lint::{Findings, Rule};
@@ -170,4 +177,5 @@ steps! {
     Include,
     ExpectFailure,
     StallSampler,
+    Snapshot,
 }

@@ -4,21 +4,27 @@
 
 mod duration;
 mod field_path;
+mod kind;
+mod label_selector;
 mod name;
 mod object_ref;
-mod pattern;
 mod rate;
+mod regex;
 mod rel_path;
+mod revision;
 mod var_name;
 mod version;
 
+pub use self::regex::Regex;
 pub use duration::HumanDuration;
 pub use field_path::{FieldPath, Segment};
+pub use kind::Kind;
+pub use label_selector::LabelSelector;
 pub use name::Name;
 pub use object_ref::ObjectRef;
-pub use pattern::Pattern;
 pub use rate::Rate;
 pub use rel_path::RelPath;
+pub use revision::Revision;
 pub use var_name::VarName;
 pub use version::Version;
 

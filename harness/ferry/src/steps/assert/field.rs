@@ -1,22 +1,11 @@
-//! `assert`: a field of a live object.
+//! One field of an object.
 
-use ferry_scenario::steps::Assert;
 use ferry_scenario::text::FieldPath;
 use serde_json::Value;
 
-use super::{Context, StepError};
-use crate::cluster::watch;
 use crate::wait::Check;
 
-pub(super) async fn execute(assert: &Assert, cx: &Context<'_>) -> Result<(), StepError> {
-    let object = &assert.object.value;
-    let check = |found: Option<&Value>| equals(found, &assert.path, &assert.equals.value);
-    let what = format!("{object} has {} = {}", assert.path, assert.equals.value);
-    cx.until(what, watch::object(cx.cluster, &object.kind, object.namespace.as_deref(), &object.name, check)).await?;
-    Ok(())
-}
-
-fn equals(object: Option<&Value>, path: &FieldPath, wanted: &Value) -> Check {
+pub(super) fn equals(object: Option<&Value>, path: &FieldPath, wanted: &Value) -> Check {
     let Some(object) = object else { return Check::NotYet("it does not exist".into()) };
     match path.lookup(object) {
         Some(found) if found == wanted => Check::Met(format!("{path} is {found}")),

@@ -3,15 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use regex::Regex;
-
 use super::{TextError, text_type};
 
 /// A regular expression that must match somewhere in a text; `^` and `$` tie it to the text's ends, `(?m)` to each line's.
 #[derive(Debug, Clone)]
-pub struct Pattern(Regex);
+pub struct Regex(regex::Regex);
 
-impl Pattern {
+impl Regex {
     /// As written.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -23,7 +21,7 @@ impl Pattern {
     }
 }
 
-impl FromStr for Pattern {
+impl FromStr for Regex {
     type Err = TextError;
 
     fn from_str(text: &str) -> Result<Self, TextError> {
@@ -36,7 +34,7 @@ impl FromStr for Pattern {
         if text.is_empty() {
             return Err(wrong("it is empty, and would match anything"));
         }
-        Regex::new(text).map(Pattern).map_err(|error| {
+        regex::Regex::new(text).map(Regex).map_err(|error| {
             // The last line of a syntax error is its reason; those before draw where it is.
             let said = error.to_string();
             let reason = said.lines().last().unwrap_or_default();
@@ -45,13 +43,13 @@ impl FromStr for Pattern {
     }
 }
 
-impl fmt::Display for Pattern {
+impl fmt::Display for Regex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-text_type!(Pattern,
+text_type!(Regex,
     what: "a regular expression",
     pattern: "^.+$",
     examples: ["applied revision .*", r"v2\.9\.\d+"]);
@@ -62,14 +60,14 @@ mod tests {
 
     #[test]
     fn matches_anywhere() {
-        let pattern: Pattern = r"v2\.9\.\d+$".parse().unwrap();
+        let pattern: Regex = r"v2\.9\.\d+$".parse().unwrap();
         assert!(pattern.is_match("distribution: v2.9.4") && !pattern.is_match("v2.9.x"));
     }
 
     #[test]
     fn says_what_is_wrong() {
         let texts = ["", "(", "[z-a]", "a**{", r"\q"];
-        let said = texts.map(|text| text.parse::<Pattern>().expect_err("should not parse").message);
+        let said = texts.map(|text| text.parse::<Regex>().expect_err("should not parse").message);
         insta::assert_snapshot!(said.join("\n"), @r"
         `` is not a regular expression: it is empty, and would match anything
         `(` is not a regular expression: unclosed group
