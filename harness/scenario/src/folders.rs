@@ -21,6 +21,14 @@ pub trait Files {
 
     /// A file's text, if it can be read.
     fn read(&self, path: &str) -> Option<String>;
+
+    /// Every file below a folder, in the order of their paths. What cannot be listed is left out, as are links to folders.
+    fn list(&self, folder: &str) -> Vec<String>;
+
+    /// A path as people are shown it.
+    fn shown(&self, path: &str) -> String {
+        path.to_owned()
+    }
 }
 
 /// The scenarios folder on disk.
@@ -49,6 +57,29 @@ impl Files for Disk {
 
     fn read(&self, path: &str) -> Option<String> {
         fs_err::read_to_string(self.root.join(path)).ok()
+    }
+
+    fn list(&self, folder: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut next = vec![folder.to_owned()];
+        while let Some(folder) = next.pop() {
+            for entry in fs_err::read_dir(self.root.join(&folder)).into_iter().flatten().flatten() {
+                let Ok(name) = entry.file_name().into_string() else { continue };
+                let path = format!("{folder}/{name}");
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => next.push(path),
+                    // A link to a folder could lead in circles.
+                    Ok(kind) if kind.is_file() || self.find(&path) == Some(Found::File) => found.push(path),
+                    _ => {}
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn shown(&self, path: &str) -> String {
+        self.path(path).display().to_string()
     }
 }
 
@@ -87,5 +118,23 @@ pub(crate) mod tests {
         fn read(&self, path: &str) -> Option<String> {
             self.0.get(path).map(ToString::to_string)
         }
+
+        fn list(&self, folder: &str) -> Vec<String> {
+            let folder = format!("{folder}/");
+            self.0.keys().filter(|path| path.starts_with(&folder)).map(ToString::to_string).collect()
+        }
+    }
+
+    #[test]
+    fn a_folder_is_listed_with_all_below_it() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["fleets/web/a.yaml", "fleets/web/apps/b/c.yaml", "fleets/other/d.yaml"] {
+            let path = root.path().join(path);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, "").unwrap();
+        }
+        let disk = Disk::new(root.path());
+        assert_eq!(disk.list("fleets/web"), ["fleets/web/a.yaml", "fleets/web/apps/b/c.yaml"]);
+        assert_eq!(disk.list("fleets/absent"), Vec::<String>::new());
     }
 }

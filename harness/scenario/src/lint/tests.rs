@@ -1,35 +1,73 @@
 //! Every rule's own examples: what breaks it is reported under its code, what does not is not.
 
-use super::Rule;
+use super::rules::INSTANCE;
+use super::{Known, Linter, Rule};
 use crate::diagnostic::Diagnostics;
 use crate::folders::tests::Memory;
+use crate::parse;
 use crate::parse::tests::example;
-use crate::{lint, parse};
 
-/// The files that examples name.
-fn files() -> Memory {
-    Memory(
-        [
-            ("example-area/instance.yaml", "kind: FluxInstance"),
-            ("fleets/web/apps/web.yaml", "greeting: old"),
-            ("fleets/web/clusters/test/apps.yaml", "kind: Kustomization"),
-        ]
-        .into(),
-    )
+/// The files that examples name, with those of an example of its own.
+fn files(own: &[(&'static str, &'static str)]) -> Memory {
+    let common = [
+        ("example-area/instance.yaml", INSTANCE),
+        ("example-area/namespace.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: more}\n"),
+        ("fleets/web/apps/web.yaml", "greeting: old"),
+        (
+            "fleets/web/apps/web/deployment.yaml",
+            include_str!("../../../../scenarios/fleets/web/apps/web/deployment.yaml"),
+        ),
+        (
+            "fleets/web/apps/web/service.yaml",
+            "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{nodePort: 30080}, {nodePort: 30081}]}\n",
+        ),
+        (
+            "fleets/web/clusters/test/apps.yaml",
+            include_str!("../../../../scenarios/fleets/web/clusters/test/apps.yaml"),
+        ),
+    ];
+    Memory(common.into_iter().chain(own.iter().copied()).collect())
 }
 
-fn findings(sections: &str) -> Diagnostics {
+fn known() -> Known {
+    let set = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    Known {
+        flux: set(&["2.9.2", "2.9.4"]),
+        operator: set(&["0.59.0"]),
+        components: set(&["source-controller", "kustomize-controller", "helm-controller", "notification-controller"]),
+        images: set(&["ferry.local/workload:dev"]),
+    }
+}
+
+pub(crate) fn findings(sections: &str, own: &[(&'static str, &'static str)]) -> Diagnostics {
     let scenario =
         parse("scenarios/example-area/example.yaml", &example(sections)).unwrap_or_else(|e| panic!("{}", e.to_text()));
-    lint(&scenario, &files())
+    Linter::new(&files(own)).knowing(&known()).lint(&scenario)
 }
 
 #[test]
 fn every_rule_keeps_its_word() {
     for rule in super::all_rules() {
-        let codes: Vec<&str> = findings(rule.failing).iter().map(|d| d.code).collect();
-        assert!(codes.contains(&rule.code), "{} {}: the failing example gives {codes:?}", rule.code, rule.name);
-        assert_eq!(findings(rule.passing).to_text(), "", "{} {}: the passing example", rule.code, rule.name);
+        let found = findings(rule.failing, rule.failing_files);
+        let mut own = found.iter().filter(|d| d.code == rule.code).peekable();
+        assert!(own.peek().is_some(), "{} {}: the failing example gives\n{}", rule.code, rule.name, found.to_text());
+        assert!(own.all(|d| d.severity == rule.severity && d.help.is_some()), "{} {}", rule.code, rule.name);
+        assert_eq!(
+            findings(rule.passing, rule.passing_files).to_text(),
+            "",
+            "{} {}: the passing example",
+            rule.code,
+            rule.name
+        );
+    }
+}
+
+#[test]
+fn every_code_of_the_parser_is_explained() {
+    for rule in super::PARSE_RULES.iter().filter(|rule| !rule.failing.is_empty()) {
+        let found = parse("f", &example(rule.failing)).expect_err(rule.name);
+        assert!(found.iter().any(|d| d.code == rule.code), "{}: {}", rule.code, found.to_text());
+        parse("f", &example(rule.passing)).unwrap_or_else(|e| panic!("{}: {}", rule.code, e.to_text()));
     }
 }
 
@@ -44,7 +82,7 @@ fn no_code_or_name_is_given_twice() {
 
 #[test]
 fn the_example_that_others_are_made_from_breaks_no_rule() {
-    assert_eq!(findings("").to_text(), "");
+    assert_eq!(findings("", &[]).to_text(), "");
 }
 
 #[test]
@@ -52,46 +90,26 @@ fn a_replaced_text_may_come_from_an_earlier_commit() {
     let commit =
         |from: &str, to: &str| format!("{{commit: {{message: m, replace: {{apps/web.yaml: {{{from}: {to}}}}}}}}}");
     let phases = |steps: [String; 2]| {
-        format!("phases: [{{phase: a, steps: [{}]}}, {{phase: b, steps: [{}]}}]", steps[0], steps[1])
+        format!(
+            "phases: [{{phase: a, steps: [bootstrap: {{path: clusters/test}}, {}, {wait}]}}, {{phase: b, steps: [{}, {wait}]}}]",
+            steps[0],
+            steps[1],
+            wait = "wait: {revision: head}"
+        )
     };
-    assert_eq!(findings(&phases([commit("old", "new"), commit("new", "newer")])).to_text(), "");
+    assert_eq!(findings(&phases([commit("old", "new"), commit("new", "newer")]), &[]).to_text(), "");
     let written = "{commit: {message: m, write: {apps/more.yaml: text}}}".to_owned();
     let replaced = "{commit: {message: m, replace: {apps/more.yaml: {text: other}}}}".to_owned();
-    assert_eq!(findings(&phases([written, replaced])).to_text(), "");
+    assert_eq!(findings(&phases([written, replaced]), &[]).to_text(), "");
 }
 
 /// Everything that a rule says about its own failing example.
 #[test]
 fn what_rules_say() {
     let own = |rule: &Rule| {
-        let found = findings(rule.failing).into_iter().filter(|d| d.code == rule.code);
+        let found = findings(rule.failing, rule.failing_files).into_iter().filter(|d| d.code == rule.code);
         found.map(|d| d.to_text() + "\n").collect::<String>()
     };
     let texts: String = super::all_rules().iter().map(own).collect();
-    insta::assert_snapshot!(texts.replace("scenarios/example-area/example.yaml:", ""), @r"
-    1:11: error[F101]: the scenario has no phases (add what shall happen: `phases:` with at least one `phase:` and its `steps:`)
-    9:81: error[F102]: the phase `soak` has no steps (add steps, or remove the phase)
-    9:68: error[F103]: a second phase `a`, after the one in line 9 (give each phase a name of its own)
-    15:11: error[F104]: the scenario calls itself `another`, its file `example` (write `scenario: example`, or rename the file)
-    1:11: error[F105]: the scenario has no probes (add one, such as `probes: [http: {name: web, node-port: 30080}]`)
-    14:60: error[F106]: a second probe `web`, after the one in line 14 (give each probe a name of its own)
-    14:39: error[F107]: 8080 is no node port (write the `nodePort` of the workload's Service, between 30000 and 32767)
-    14:23: error[F108]: the probe `web` takes no samples: its `connection` is empty (name one, or remove `connection` for the default)
-    14:55: error[F109]: a timeout of 0s is of no use (write one between 1ms and 10s; the default is 1s)
-    15:8: error[F110]: the fleet `fleets/wbe` does not exist (name a folder under scenarios, such as `fleets/web`)
-    15:23: error[F111]: there is no file `instnace.yaml` beside the scenario or in its fleet (check the name, or add the file)
-    15:40: error[F112]: the fleet has no file `apps/wbe.yaml` (name a file of the fleet, by its path from the fleet's folder)
-    1:11: warning[F113]: no invariant is judged: samples may fail and the run still passes (add `invariants: [no-lost-request]`)
-    16:31: error[F114]: unknown rule `no-lost-requests` (did you mean `no-lost-request`? known: `no-lost-request`, `budget`, `steps` and `evidence`)
-    16:31: error[F115]: the run is not judged by `no-lost-request` (add it: `invariants: [no-lost-request]`)
-    9:18: error[F116]: nothing is sampled: there is no phase after the first (let the first phase bring the workloads up, and begin what shall be probed in a second one)
-    15:9: error[F201]: which Flux Operator to install is not said (write `install-operator: {version: 0.59.0}`, or `operator: {version: 0.59.0}` for the whole scenario)
-    15:27: error[F202]: the manifest has no `apiVersion` (an object needs `apiVersion`, `kind` and `metadata.name`, each a text)
-    15:50: error[F203]: the patch changes nothing (name the fields to set, such as `merge: {spec: {suspend: true}}`)
-    15:27: error[F204]: the commit has no message (say what it changes)
-    15:9: error[F205]: the commit changes nothing (add `write`, `delete` or `replace`)
-    15:56: error[F206]: an empty text cannot be found (name the text to replace)
-    15:34: error[F207]: the sleep has no reason (say what the time is for)
-    15:30: error[F208]: the sampler is starved, but the run is expected to pass (add `expect: {verdict: inconclusive, rule: evidence}`)
-    ");
+    insta::assert_snapshot!(texts.replace("scenarios/example-area/example.yaml:", ""));
 }

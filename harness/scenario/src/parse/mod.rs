@@ -4,7 +4,7 @@
 
 mod fault;
 mod messages;
-mod tree;
+pub(crate) mod tree;
 mod typed;
 
 #[cfg(test)]

@@ -41,7 +41,8 @@ const OPERATOR_VERSION: Rule = Rule {
     name: "operator-version",
     explain: "A run must be repeatable: which Flux Operator is installed is said by the step, or for the whole scenario.",
     failing: "- install-operator: {}",
-    passing: "operator: {version: 0.59.0}\n- install-operator: {}",
+    passing: "operator: {version: 0.59.0}\n- install-operator: {}\n- wait: {ready: deployment/flux-system/flux-operator}",
+    ..Rule::ERROR
 };
 
 impl Action for InstallOperator {
@@ -64,7 +65,7 @@ impl Action for InstallOperator {
 
     fn lint(&self, findings: &mut Findings<'_>) {
         if self.version(findings.scenario()).is_none() {
-            findings.error(
+            findings.report(
                 &OPERATOR_VERSION,
                 findings.here(),
                 "which Flux Operator to install is not said",

@@ -13,6 +13,7 @@ pub const FLEET: ScenarioRule = ScenarioRule {
         explain: "The fleet is a folder under scenarios; without it there is nothing that Flux could sync.",
         failing: "fleet: fleets/wbe",
         passing: "fleet: fleets/web",
+        ..Rule::ERROR
     },
     check: |findings| {
         let fleet = &findings.scenario().fleet;
@@ -21,7 +22,7 @@ pub const FLEET: ScenarioRule = ScenarioRule {
             Some(Found::File) => "is a file",
             None => "does not exist",
         };
-        findings.error(
+        findings.report(
             &FLEET.rule,
             fleet.span,
             format!("the fleet `{fleet}` {why}"),
@@ -35,13 +36,14 @@ pub const STEP_FILE: ScenarioRule = ScenarioRule {
         code: "F111",
         name: "step-file",
         explain: "A file that a step needs is looked for beside the scenario, then in its fleet, before anything starts.",
-        failing: "- apply: {file: instnace.yaml}",
-        passing: "- apply: {file: instance.yaml}",
+        failing: "- apply: {file: namesapce.yaml}",
+        passing: "- apply: {file: namespace.yaml}\n- sleep: {for: 1s, reason: soak}",
+        ..Rule::ERROR
     },
     check: |findings| {
         for file in step_files(findings) {
             if findings.locate(file).is_none() {
-                findings.error(
+                findings.report(
                     &STEP_FILE.rule,
                     file.span,
                     format!("there is no file `{file}` beside the scenario or in its fleet"),
@@ -77,7 +79,8 @@ pub const REPLACED_FILE: ScenarioRule = ScenarioRule {
         name: "replaced-file",
         explain: "`replace` changes a file of the fleet: the file and the text must be there, in the fleet or by an earlier commit.",
         failing: "- commit: {message: m, replace: {apps/wbe.yaml: {old: new}}}",
-        passing: "- commit: {message: m, replace: {apps/web.yaml: {old: new}}}",
+        passing: "- commit: {message: m, replace: {apps/web.yaml: {old: new}}}\n- wait: {revision: head}",
+        ..Rule::ERROR
     },
     check: |findings| {
         let scenario = findings.scenario();
@@ -89,7 +92,7 @@ pub const REPLACED_FILE: ScenarioRule = ScenarioRule {
                     continue;
                 }
                 let Some(content) = findings.files().read(&format!("{}/{path}", scenario.fleet.value)) else {
-                    findings.error(
+                    findings.report(
                         &REPLACED_FILE.rule,
                         path.span,
                         format!("the fleet has no file `{path}`"),
@@ -98,7 +101,7 @@ pub const REPLACED_FILE: ScenarioRule = ScenarioRule {
                     continue;
                 };
                 for text in texts.keys().filter(|text| !content.contains(text.as_str())) {
-                    findings.error(
+                    findings.report(
                         &REPLACED_FILE.rule,
                         text.span,
                         format!("`{path}` does not contain this text"),
