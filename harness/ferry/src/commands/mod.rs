@@ -4,6 +4,7 @@
 pub mod bundle;
 pub mod cleanup;
 pub mod doctor;
+pub mod lint;
 pub mod report;
 pub mod run;
 pub mod scenarios;
@@ -21,7 +22,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Problem> {
             run::run(&arguments, &ferry)
         }
         Command::List(folder) => scenarios::list(&folder),
-        Command::Lint { paths, folder } => scenarios::lint(&paths, &folder),
+        Command::Lint(arguments) => lint::lint(&arguments),
         Command::Plan { scenario, folder } => scenarios::plan(&scenario, &folder),
         Command::Schema => scenarios::schema(),
         Command::Doctor { provision, stop_engine, json, images } => {

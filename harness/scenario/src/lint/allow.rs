@@ -291,7 +291,19 @@ mod tests {
         let found = comments.map(|comment| findings(&example(&format!("tags: [a] # ferry: allow {comment}"))));
         let other = findings(&example("tags: [a] # ferry: alow F126 a reason"));
         let last = findings(&format!("{}# ferry: allow F126 too late\n", example("tags: [a]")));
-        insta::assert_snapshot!(found.concat() + &other + &last, @"");
+        insta::assert_snapshot!(found.concat() + &other + &last, @r"
+        area/example.yaml:16:11: warning[F001]: F126 is allowed without a reason (say why, behind the rule's code)
+        area/example.yaml:16:11: warning[F001]: F126 is allowed without a reason (say why, behind the rule's code)
+        area/example.yaml:16:11: warning[F002]: there is no rule `f126`; did you mean `F126`? (write `# ferry: allow F113 REASON`; `ferry lint --explain F113` says what the rule is for)
+        area/example.yaml:16:11: warning[F002]: there is no rule `F12` (write `# ferry: allow F113 REASON`; `ferry lint --explain F113` says what the rule is for)
+        area/example.yaml:16:11: warning[F002]: there is no rule `repeatd`; did you mean `repeated`? (write `# ferry: allow F113 REASON`; `ferry lint --explain F113` says what the rule is for)
+        area/example.yaml:16:11: warning[F004]: F105 (no-probes) cannot be allowed (only warnings can: remove the comment, and correct what it is about)
+        area/example.yaml:16:11: warning[F004]: F003 (allow-unused) cannot be allowed (only warnings can: remove the comment, and correct what it is about)
+        area/example.yaml:16:11: warning[F003]: nothing here breaks F113 (remove the comment)
+        area/example.yaml:16:11: warning[F002]: the comment does not say which rule it allows (write `# ferry: allow F113 REASON`; `ferry lint --explain F113` says what the rule is for)
+        area/example.yaml:16:11: warning[F002]: `alow` is nothing that a comment can say; did you mean `allow`? (write `# ferry: allow F113 REASON`; `ferry lint --explain F113` says what the rule is for)
+        area/example.yaml:17:1: warning[F003]: nothing here breaks F126 (remove the comment)
+        ");
     }
 
     #[test]

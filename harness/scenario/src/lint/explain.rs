@@ -41,10 +41,55 @@ mod tests {
 
     #[test]
     fn by_code_or_name() {
-        insta::assert_snapshot!(explain("sync-path").unwrap(), @"");
+        insta::assert_snapshot!(explain("sync-path").unwrap(), @r#"
+        F305 sync-path (warning)
+
+        The operator's sync has the name of bootstrap's, whose inventory survives: with another path everything that was applied from the old one is pruned, workloads and all.
+
+        breaks it:
+          operator: {version: 0.59.0}
+          - install-operator: {}
+          - apply: {file: instance.yaml}
+          - wait: {ready: fluxinstance/flux-system/flux}
+          with example-area/instance.yaml:
+            apiVersion: fluxcd.controlplane.io/v1
+            kind: FluxInstance
+            metadata: {name: flux, namespace: flux-system}
+            spec:
+              sync: {kind: GitRepository, path: clusters/prod}
+
+        does not:
+          operator: {version: 0.59.0}
+          - install-operator: {}
+          - apply: {file: instance.yaml}
+          - wait: {ready: fluxinstance/flux-system/flux}
+          with example-area/instance.yaml:
+            apiVersion: fluxcd.controlplane.io/v1
+            kind: FluxInstance
+            metadata: {name: flux, namespace: flux-system}
+            spec:
+              distribution: {version: 2.9.4, registry: "registry.ferry:5000/fluxcd"}
+              components: [source-controller, kustomize-controller, helm-controller, notification-controller]
+              sync:
+                kind: GitRepository
+                url: ssh://git@git.ferry/srv/git/fleet.git
+                ref: refs/heads/main
+                path: clusters/test
+                pullSecret: flux-system
+        "#);
         assert_eq!(explain("f305"), explain("sync-path"));
-        insta::assert_snapshot!(explain("E005").unwrap(), @"");
-        insta::assert_snapshot!(explain("sync-paht").unwrap_err(), @"");
-        insta::assert_snapshot!(explain("F999").unwrap_err(), @"");
+        insta::assert_snapshot!(explain("E005").unwrap(), @r"
+        E005 unknown-key (error)
+
+        A key that has no meaning here is a slip of the keyboard, and what it says would silently not happen.
+
+        breaks it:
+          - wait: {raedy: deployment/apps/web, ready: deployment/apps/web}
+
+        does not:
+          - wait: {ready: deployment/apps/web}
+        ");
+        insta::assert_snapshot!(explain("sync-paht").unwrap_err(), @"there is no rule `sync-paht`; did you mean `sync-path`?");
+        insta::assert_snapshot!(explain("F999").unwrap_err(), @"there is no rule `F999`");
     }
 }

