@@ -48,8 +48,7 @@ fn read_parse_and_lint(bencher: divan::Bencher<'_, '_>) {
         let disk = Disk::new(folder.path());
         let linter = Linter::new(&disk);
         let entries = discover(folder.path()).expect("a folder of scenarios");
-        let found: usize =
-            entries.iter().map(|e| linter.lint(e.scenario.as_ref().expect("it parses")).len()).sum();
+        let found: usize = entries.iter().map(|e| linter.lint(e.scenario.as_ref().expect("it parses")).len()).sum();
         assert_eq!((entries.len(), found), (SCENARIOS, SCENARIOS / 10));
         found
     });

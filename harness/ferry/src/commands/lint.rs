@@ -100,7 +100,10 @@ fn from_stdin() -> Result<Entry, Problem> {
 pub fn known(bundle: &Bundle) -> Known {
     let after = |prefix: &str| {
         let names = bundle.components.keys().filter_map(|name| name.strip_prefix(prefix));
-        names.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && !rest.contains('-')).map(str::to_owned).collect()
+        names
+            .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && !rest.contains('-'))
+            .map(str::to_owned)
+            .collect()
     };
     let images = bundle.components.values().filter_map(|component| component.image.clone());
     let controllers = bundle.components.values().filter_map(|component| {

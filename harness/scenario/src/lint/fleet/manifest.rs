@@ -221,9 +221,7 @@ mod tests {
 
     #[test]
     fn what_is_no_yaml_is_an_error_at_its_place() {
-        for text in
-            ["kind: [\n", "{{ if .Values.x }}\nkind: A\n{{ end }}\n", "a: 1\na: 2\n", "kind: *nobody\n"]
-        {
+        for text in ["kind: [\n", "{{ if .Values.x }}\nkind: A\n{{ end }}\n", "a: 1\na: 2\n", "kind: *nobody\n"] {
             let found = read_manifests("x", &Source::new("x", text)).unwrap_err();
             assert!(!found.message.is_empty() && found.span.offset as usize <= text.len(), "{found:?}");
         }

@@ -201,7 +201,7 @@ pub const KIND: ScenarioRule = ScenarioRule {
                 instance.source(),
                 instance.span("spec.sync.kind"),
                 format!(
-                    "the sync becomes a {kind}, but {} still follows GitRepository `flux-system`, which goes away",
+                    "the sync's source becomes {kind}, but {} still follows GitRepository `flux-system`, which goes away",
                     left.title()
                 ),
                 format!(
