@@ -63,7 +63,7 @@ pub fn apply(scenario: &Scenario, fleet: &Fleet, mut found: Vec<Diagnostic>) -> 
     let known = all_rules();
     let own = scenario.source.name();
     let (mut allows, wrong) = read(&scenario.source, &known);
-    found.retain(|d| !allows.iter_mut().any(|allow| allow.covers(d, d.source.name() == own)));
+    found.retain(|d| !allows.iter_mut().any(|allow| allow.covers(d, own)));
     let unused = allows.iter().filter(|allow| !allow.is_used).map(|allow| {
         let codes: Vec<&str> = allow.rules.iter().map(|rule| rule.code).collect();
         let message = format!("nothing here breaks {}", codes.join(" or "));
@@ -72,7 +72,9 @@ pub fn apply(scenario: &Scenario, fleet: &Fleet, mut found: Vec<Diagnostic>) -> 
     // A fleet has many scenarios, and a comment that one of them does not need may be another's.
     for source in fleet.sources() {
         let mut allows = read(source, &known).0;
-        found.retain(|d| !allows.iter_mut().any(|allow| d.source.name() == source.name() && allow.covers(d, true)));
+        found.retain(|d| {
+            !allows.iter_mut().any(|allow| d.source.name() == source.name() && allow.covers(d, source.name()))
+        });
     }
     found.extend(unused);
     found.extend(wrong);
@@ -80,11 +82,12 @@ pub fn apply(scenario: &Scenario, fleet: &Fleet, mut found: Vec<Diagnostic>) -> 
 }
 
 impl Allow {
-    fn covers(&mut self, found: &Diagnostic, is_own_file: bool) -> bool {
-        let here = match self.line {
-            None => true,
-            Some(line) => is_own_file && line == found.span.line,
-        };
+    /// Whether a finding is allowed by this comment in `file`.
+    fn covers(&mut self, found: &Diagnostic, file: &str) -> bool {
+        let here = self.line.is_none_or(|line| {
+            let place = found.place();
+            place.file == file && place.line == line
+        });
         let covers = here && self.rules.iter().any(|rule| rule.code == found.code);
         self.is_used |= covers;
         covers
@@ -103,7 +106,9 @@ fn read(source: &Source, known: &[Rule]) -> (Vec<Allow>, Vec<Diagnostic>) {
             let span = Span { offset: offset as u32, len: comment.text.len() as u32, line: line.number, column };
             match directive(comment.text, known) {
                 None => {}
-                Some(Err((rule, message, help))) => wrong.push(diagnostic(rule, source, span, message, help)),
+                Some(Err(Misuse { rule, message, help })) => {
+                    wrong.push(diagnostic(rule, source, span, message, help.into()));
+                }
                 Some(Ok(rules)) => {
                     let about = if line.has_content { Some(line.number) } else { None };
                     let allow = Allow { rules, line: about, span, is_used: false };
@@ -121,18 +126,25 @@ fn read(source: &Source, known: &[Rule]) -> (Vec<Allow>, Vec<Diagnostic>) {
     (allows, wrong)
 }
 
+/// What is wrong with a comment.
+struct Misuse {
+    rule: &'static Rule,
+    message: String,
+    help: &'static str,
+}
+
 /// The rules that a comment allows; none for an ordinary comment.
-fn directive(comment: &str, known: &[Rule]) -> Option<Result<Vec<Rule>, (&'static Rule, String, String)>> {
+fn directive(comment: &str, known: &[Rule]) -> Option<Result<Vec<Rule>, Misuse>> {
     let text = comment.trim_start_matches('#').trim();
-    let text = text.strip_prefix("ferry:")?.trim();
+    Some(allowed(text.strip_prefix("ferry:")?.trim(), known))
+}
+
+fn allowed(text: &str, known: &[Rule]) -> Result<Vec<Rule>, Misuse> {
     let usage = "write `# ferry: allow F113 REASON`; `ferry lint --explain F113` says what the rule is for";
+    let unknown = |message: String| Misuse { rule: &UNKNOWN, message, help: usage };
     let (verb, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     if verb != "allow" {
-        return Some(Err((
-            &UNKNOWN,
-            format!("`{verb}` is nothing that a comment can say; did you mean `allow`?"),
-            usage.into(),
-        )));
+        return Err(unknown(format!("`{verb}` is nothing that a comment can say; did you mean `allow`?")));
     }
     let mut rules = Vec::new();
     let mut rest = rest.trim();
@@ -140,16 +152,16 @@ fn directive(comment: &str, known: &[Rule]) -> Option<Result<Vec<Rule>, (&'stati
         let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let name = word.trim_end_matches(',');
         if name.is_empty() {
-            return Some(Err((&UNKNOWN, "the comment does not say which rule it allows".into(), usage.into())));
+            return Err(unknown("the comment does not say which rule it allows".into()));
         }
         let Some(rule) = known.iter().find(|rule| rule.code == name || rule.name == name) else {
             let meant = nearest(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            return Some(Err((&UNKNOWN, format!("there is no rule `{name}`{meant}"), usage.into())));
+            return Err(unknown(format!("there is no rule `{name}`{meant}")));
         };
         if rule.severity == Severity::Error || RULES.contains(rule) {
             let message = format!("{} ({}) cannot be allowed", rule.code, rule.name);
             let help = "only warnings can: remove the comment, and correct what it is about";
-            return Some(Err((&ERROR, message, help.into())));
+            return Err(Misuse { rule: &ERROR, message, help });
         }
         rules.push(*rule);
         rest = after.trim();
@@ -157,13 +169,12 @@ fn directive(comment: &str, known: &[Rule]) -> Option<Result<Vec<Rule>, (&'stati
             break;
         }
     }
-    let is_reason = rest.chars().any(char::is_alphanumeric);
-    let codes = || rules.iter().map(|rule| rule.code).collect::<Vec<_>>().join(", ");
-    Some(if is_reason {
-        Ok(rules)
-    } else {
-        Err((&NO_REASON, format!("{} is allowed without a reason", codes()), "say why, behind the rule's code".into()))
-    })
+    if rest.chars().any(char::is_alphanumeric) {
+        return Ok(rules);
+    }
+    let codes: Vec<&str> = rules.iter().map(|rule| rule.code).collect();
+    let message = format!("{} is allowed without a reason", codes.join(", "));
+    Err(Misuse { rule: &NO_REASON, message, help: "say why, behind the rule's code" })
 }
 
 /// The known code or name that was probably meant.
@@ -313,6 +324,27 @@ mod tests {
         ));
         let codes: Vec<&str> = ["F126", "F003"].into_iter().filter(|code| found.contains(code)).collect();
         assert_eq!(codes, ["F126", "F003"], "{found}");
+    }
+
+    /// Where they are found, or at the head of the scenario; a comment in a fleet that this scenario does not need is
+    /// another scenario's.
+    #[test]
+    fn findings_in_the_fleet_are_allowed_too() {
+        let policy = "kind: NetworkPolicy # ferry: allow F325 checked by hand\napiVersion: networking.k8s.io/v1\nmetadata: {name: x}\n";
+        let bare = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: x}\n";
+        let unneeded =
+            "# ferry: allow F325 for another scenario\napiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n";
+        let found = |text: &str, file: &'static str| {
+            let scenario = parse("area/example.yaml", text).unwrap_or_else(|e| panic!("{}", e.to_text()));
+            let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{nodePort: 30080}]}\n";
+            let files = [("fleets/web/clusters/test/a.yaml", file), ("fleets/web/clusters/test/b.yaml", service)];
+            lint(&scenario, &Memory(files.into())).to_text()
+        };
+        let head = format!("# ferry: allow F325 checked by hand\n{}", example(""));
+        assert_eq!(found(&example(""), policy), "");
+        assert_eq!(found(&head, bare), "");
+        assert_eq!(found(&example(""), unneeded), "");
+        assert!(found(&example(""), bare).starts_with("fleets/web/clusters/test/a.yaml:2:7: warning[F325]"));
     }
 
     /// What a commit writes may well look like one of our comments.

@@ -132,11 +132,9 @@ impl<'a> Linter<'a> {
         for rule in SCENARIO_RULES {
             (rule.check)(&mut findings);
         }
-        for phase in &scenario.phases {
-            for step in phase.steps.iter().chain(&phase.rollback) {
-                findings.here = step.span;
-                step.action().lint(&mut findings);
-            }
+        for step in scenario.steps() {
+            findings.here = step.span;
+            step.action().lint(&mut findings);
         }
         let Findings { found, fleet, .. } = findings;
         allow::apply(scenario, &fleet, found).into()

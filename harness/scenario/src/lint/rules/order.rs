@@ -18,10 +18,10 @@ fn is_instance(object: &ObjectRef) -> bool {
 
 /// Whether a step ends only when a FluxInstance is ready.
 fn proves_take_over(stop: &Stop<'_>) -> bool {
-    let Step::Wait(Wait { until, .. }) = &stop.step.value else { return false };
-    match until {
-        Condition::Ready(object) => is_instance(object),
-        Condition::Object(condition) => is_instance(&condition.object),
+    match &stop.step.value {
+        Step::Wait(Wait { until: Condition::Gone(_), .. }) => false,
+        // However the condition is made up, it names what it is about.
+        Step::Wait(wait) => wait.until.to_string().contains("fluxinstance"),
         _ => false,
     }
 }
@@ -129,6 +129,9 @@ pub const NO_OPERATOR: ScenarioRule = ScenarioRule {
     },
     check: |findings| {
         let course = findings.course();
+        if findings.synced().iter().any(|m| ["HelmRelease", "ResourceSet"].contains(&m.kind())) {
+            return;
+        }
         for stop in course.forward() {
             // Flux itself, or a command, may bring the operator as well.
             if ["install-operator", "flux", "exec"].contains(&stop.step.kind()) || stop.brings("HelmRelease") {
