@@ -91,8 +91,11 @@ pub fn area(scenario: &Scenario) -> &str {
 
 /// Where a file that a step names is, relative to the scenarios folder: beside the scenario or, if not there, in its fleet.
 pub fn locate(scenario: &Scenario, file: &RelPath, files: &dyn Files) -> Option<String> {
-    [format!("{}/{file}", area(scenario)), format!("{}/{file}", scenario.fleet.value)]
-        .into_iter()
+    let folders = [area(scenario), scenario.fleet.as_str()].into_iter();
+    // A path from an empty folder on would be one from the root on.
+    folders
+        .filter(|folder| !folder.is_empty())
+        .map(|folder| format!("{folder}/{file}"))
         .find(|path| files.find(path) == Some(Found::File))
 }
 

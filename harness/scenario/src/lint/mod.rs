@@ -171,6 +171,11 @@ impl<'a> Findings<'a> {
         self.scenario
     }
 
+    /// Whether the scenario is a file: what an editor passes on has neither a name nor files beside it.
+    pub fn is_file(&self) -> bool {
+        !self.scenario.source.name().starts_with('<')
+    }
+
     /// The files around it.
     pub fn files(&self) -> &'a dyn Files {
         self.files

@@ -103,6 +103,14 @@ fn a_replaced_text_may_come_from_an_earlier_commit() {
     assert_eq!(findings(&phases([written, replaced]), &[]).to_text(), "");
 }
 
+/// What an editor passes on has no name, and what would be beside it cannot be looked for.
+#[test]
+fn a_scenario_that_is_no_file() {
+    let text = example("- apply: {file: beside.yaml}\n- sleep: {for: 1s, reason: soak}");
+    let scenario = parse("<stdin>", &text).unwrap_or_else(|e| panic!("{}", e.to_text()));
+    assert_eq!(Linter::new(&files(&[])).lint(&scenario).to_text(), "");
+}
+
 /// Everything that a rule says about its own failing example.
 #[test]
 fn what_rules_say() {

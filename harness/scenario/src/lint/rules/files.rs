@@ -42,7 +42,7 @@ pub const STEP_FILE: ScenarioRule = ScenarioRule {
     },
     check: |findings| {
         for file in step_files(findings) {
-            if findings.locate(file).is_none() {
+            if findings.is_file() && findings.locate(file).is_none() {
                 findings.report(
                     &STEP_FILE.rule,
                     file.span,

@@ -16,7 +16,7 @@ pub const NAME_OF_FILE: ScenarioRule = ScenarioRule {
     check: |findings| {
         let scenario = findings.scenario();
         let Some(stem) = Path::new(scenario.source.name()).file_stem().and_then(|s| s.to_str()) else { return };
-        if stem != scenario.scenario.as_str() {
+        if findings.is_file() && stem != scenario.scenario.as_str() {
             findings.report(
                 &NAME_OF_FILE.rule,
                 scenario.scenario.span,
