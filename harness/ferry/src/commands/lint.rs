@@ -125,7 +125,23 @@ mod tests {
     #[test]
     fn the_bundle_in_the_words_of_scenarios() {
         let known = known(&bundle::load().unwrap());
-        insta::assert_debug_snapshot!((&known.flux, &known.operator, &known.components), @"");
+        insta::assert_debug_snapshot!((&known.flux, &known.operator, &known.components), @r#"
+        (
+            {
+                "2.9.2",
+                "2.9.4",
+            },
+            {
+                "0.59.0",
+            },
+            {
+                "helm-controller",
+                "kustomize-controller",
+                "notification-controller",
+                "source-controller",
+            },
+        )
+        "#);
         assert!(known.images.contains("ferry.local/workload:dev"));
     }
 }
