@@ -24,13 +24,7 @@ pub enum Command {
     /// List the scenarios
     List(ScenarioFolder),
     /// Check scenario files without running anything
-    Lint {
-        /// Scenario files or folders; all scenarios when none is given
-        paths: Vec<PathBuf>,
-        /// Where scenarios are
-        #[command(flatten)]
-        folder: ScenarioFolder,
-    },
+    Lint(LintArgs),
     /// Show what a run would do: phases, steps, deadlines, images. Nothing is started
     Plan {
         /// The scenario, as area/name or as a file
@@ -112,6 +106,38 @@ pub struct ScenarioFolder {
     /// Folder with the scenarios
     #[arg(long, env = "FERRY_SCENARIOS", default_value = "scenarios", value_name = "DIR")]
     pub scenarios: PathBuf,
+}
+
+/// Arguments of `ferry lint`.
+#[derive(Debug, Clone, Args)]
+pub struct LintArgs {
+    /// Scenario files or folders, or `-` for standard input; all scenarios when none is given
+    pub paths: Vec<PathBuf>,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t = LintFormat::Text)]
+    pub format: LintFormat,
+    /// Say what a rule is for, with an example, by its code or name
+    #[arg(long, value_name = "RULE", conflicts_with_all = ["paths", "format", "deny_warnings"])]
+    pub explain: Option<String>,
+    /// Exit with 2 for warnings too
+    #[arg(long)]
+    pub deny_warnings: bool,
+    /// Where scenarios are
+    #[command(flatten)]
+    pub folder: ScenarioFolder,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LintFormat {
+    /// For people, with the lines that they are about
+    Text,
+    /// An array of objects
+    Json,
+    /// Workflow commands, which GitHub shows beside the changed lines
+    Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
 }
 
 /// Arguments of `ferry run`.

@@ -3,5 +3,9 @@
 #[test]
 fn transcripts() {
     let scenarios = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios");
-    trycmd::TestCases::new().env("FERRY_SCENARIOS", scenarios).case("../../README.md").case("tests/cli/*.trycmd");
+    trycmd::TestCases::new()
+        .env("FERRY_SCENARIOS", scenarios)
+        .case("../../README.md")
+        .case("tests/cli/*.trycmd")
+        .case("tests/cli/*.toml");
 }

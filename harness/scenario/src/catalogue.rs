@@ -239,7 +239,7 @@ operator: {version: 0.59.0}";
         - ends: fail by budget
         - tags: `smoke`
         - suites: quick
-        - takes: about 27s and 1.3 GiB once images are cached; steps at most 9m
+        - takes: about 27s and 1.3 GiB once images are cached; steps at most 10m
 
         ```mermaid
         flowchart LR

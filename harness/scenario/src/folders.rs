@@ -22,8 +22,13 @@ pub trait Files {
     /// A file's text, if it can be read.
     fn read(&self, path: &str) -> Option<String>;
 
-    /// The names of what a folder holds, in order; none if there is no such folder.
+    /// Every file below a folder, in the order of their paths. What cannot be listed is left out, as are links to folders.
     fn list(&self, folder: &str) -> Vec<String>;
+
+    /// A path as people are shown it.
+    fn shown(&self, path: &str) -> String {
+        path.to_owned()
+    }
 }
 
 /// A scenarios folder that is not there.
@@ -79,10 +84,26 @@ impl Files for Disk {
     }
 
     fn list(&self, folder: &str) -> Vec<String> {
-        let entries = fs_err::read_dir(self.root.join(folder)).into_iter().flatten().flatten();
-        let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.sort();
-        names
+        let mut found = Vec::new();
+        let mut next = vec![folder.to_owned()];
+        while let Some(folder) = next.pop() {
+            for entry in fs_err::read_dir(self.root.join(&folder)).into_iter().flatten().flatten() {
+                let Ok(name) = entry.file_name().into_string() else { continue };
+                let path = format!("{folder}/{name}");
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => next.push(path),
+                    // A link to a folder could lead in circles.
+                    Ok(kind) if kind.is_file() || self.find(&path) == Some(Found::File) => found.push(path),
+                    _ => {}
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn shown(&self, path: &str) -> String {
+        self.path(path).display().to_string()
     }
 }
 
@@ -94,8 +115,11 @@ pub fn area(scenario: &Scenario) -> &str {
 
 /// Where a file that a step names is, relative to the scenarios folder: beside the scenario or, if not there, in its fleet.
 pub fn locate(scenario: &Scenario, file: &RelPath, files: &dyn Files) -> Option<String> {
-    [format!("{}/{file}", area(scenario)), format!("{}/{file}", scenario.fleet.value)]
-        .into_iter()
+    let folders = [area(scenario), scenario.fleet.as_str()].into_iter();
+    // A path from an empty folder on would be one from the root on.
+    folders
+        .filter(|folder| !folder.is_empty())
+        .map(|folder| format!("{folder}/{file}"))
         .find(|path| files.find(path) == Some(Found::File))
 }
 
@@ -124,10 +148,20 @@ pub(crate) mod tests {
 
         fn list(&self, folder: &str) -> Vec<String> {
             let folder = format!("{folder}/");
-            let inside = self.0.keys().filter_map(|path| path.strip_prefix(&folder));
-            let mut names: Vec<String> = inside.filter_map(|path| path.split('/').next()).map(Into::into).collect();
-            names.dedup();
-            names
+            self.0.keys().filter(|path| path.starts_with(&folder)).map(ToString::to_string).collect()
         }
+    }
+
+    #[test]
+    fn a_folder_is_listed_with_all_below_it() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["fleets/web/a.yaml", "fleets/web/apps/b/c.yaml", "fleets/other/d.yaml"] {
+            let path = root.path().join(path);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, "").unwrap();
+        }
+        let disk = Disk::new(root.path());
+        assert_eq!(disk.list("fleets/web"), ["fleets/web/a.yaml", "fleets/web/apps/b/c.yaml"]);
+        assert_eq!(disk.list("fleets/absent"), Vec::<String>::new());
     }
 }

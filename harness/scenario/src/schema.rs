@@ -11,7 +11,23 @@ use crate::steps;
 pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(Scenario).to_value();
     schema["title"] = "Flux Ferry scenario".into();
+    for definition in schema["$defs"].as_object_mut().into_iter().flat_map(|defs| defs.values_mut()) {
+        describe_keys(definition);
+    }
     schema
+}
+
+/// Editors show what is said of a key, and schemars says it of the map around the key.
+fn describe_keys(definition: &mut Value) {
+    for variant in definition["oneOf"].as_array_mut().into_iter().flatten() {
+        let Some(description) = variant.get("description").cloned() else { continue };
+        let keys = variant["properties"].as_object_mut().filter(|keys| keys.len() == 1);
+        for key in keys.into_iter().flat_map(|keys| keys.values_mut()) {
+            if let Value::Object(key) = key {
+                key.entry("description").or_insert_with(|| description.clone());
+            }
+        }
+    }
 }
 
 /// The schema, made once.

@@ -95,7 +95,7 @@ fn the_official_plan() {
     estimate
       memory  about 1.3 GiB, 1 node
       time    about 1m25s, once images are cached
-      steps   at most 32m30s, the sum of their deadlines
+      steps   at most 33m30s, the sum of their deadlines
     "#);
     for step in plan.phases.iter().flat_map(|phase| &phase.steps) {
         assert!(step.deadline.limit > Duration::ZERO && !step.deadline.name.is_empty(), "{step:?}");

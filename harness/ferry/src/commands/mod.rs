@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod cleanup;
 pub mod doctor;
 pub mod explain;
+pub mod lint;
 pub mod new;
 pub mod report;
 pub mod run;
@@ -23,7 +24,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Problem> {
             run::run(&arguments, &ferry)
         }
         Command::List(folder) => scenarios::list(&folder),
-        Command::Lint { paths, folder } => scenarios::lint(&paths, &folder),
+        Command::Lint(arguments) => lint::lint(&arguments),
         Command::Plan { scenario, format, folder } => scenarios::plan(&scenario, format, &folder),
         Command::Schema => scenarios::schema(),
         Command::Explain { path } => explain::explain(path.as_deref()),

@@ -1,8 +1,9 @@
-//! `ferry list`, `lint`, `plan`, `schema`, `catalogue`: everything about scenario files that needs no machine.
+//! `ferry list`, `plan`, `schema`, `catalogue`: everything about scenario files that needs no machine.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ferry_scenario::lint::Linter;
 use ferry_scenario::select::{Suites, suites};
 use ferry_scenario::{Cell, Diagnostics, Disk, Entry, Plan, Scenario};
 
@@ -37,7 +38,8 @@ impl Loaded {
             }
             Ok(scenario) => scenario.clone(),
         };
-        let found = ferry_scenario::lint(&scenario, &files);
+        let known = super::lint::known(&ferry_lab::bundle::load()?);
+        let found = Linter::new(&files).knowing(&known).lint(&scenario);
         show(&found);
         if found.has_errors() {
             return Ok(None);
@@ -61,34 +63,6 @@ pub fn list(folder: &ScenarioFolder) -> Result<ExitCode, Problem> {
         }
     }
     Ok(Exit::Pass.into())
-}
-
-/// Checks files, folders, or everything.
-pub fn lint(paths: &[PathBuf], folder: &ScenarioFolder) -> Result<ExitCode, Problem> {
-    let mut entries = vec![];
-    if paths.is_empty() {
-        entries = all(&folder.scenarios)?;
-    }
-    for path in paths {
-        if path.is_dir() {
-            entries.extend(all(path)?);
-        } else {
-            entries.push(find(&path.to_string_lossy(), folder)?.0);
-        }
-    }
-    let (mut errors, mut scenarios) = (0, 0);
-    for entry in entries {
-        scenarios += 1;
-        let root = entry.path.parent().and_then(Path::parent).unwrap_or(Path::new("")).to_path_buf();
-        let found = match &entry.scenario {
-            Ok(scenario) => ferry_scenario::lint(scenario, &Disk::new(root)),
-            Err(found) => found.clone(),
-        };
-        errors += usize::from(found.has_errors());
-        show(&found);
-    }
-    println!("{scenarios} scenario(s), {errors} with errors");
-    Ok(if errors == 0 { Exit::Pass } else { Exit::Usage }.into())
 }
 
 /// Shows what a run would do.
@@ -133,7 +107,7 @@ pub fn schema() -> Result<ExitCode, Problem> {
     Ok(Exit::Pass.into())
 }
 
-fn all(folder: &Path) -> Result<Vec<Entry>, Problem> {
+pub(super) fn all(folder: &Path) -> Result<Vec<Entry>, Problem> {
     ferry_scenario::discover(folder).map_err(|e| {
         Problem::usage(e.to_string())
             .hint("run ferry from the repository's root, or say where with --scenarios".to_string())
@@ -141,7 +115,7 @@ fn all(folder: &Path) -> Result<Vec<Entry>, Problem> {
 }
 
 /// The entry for `area/name` or a file, and the folder that holds all scenarios.
-fn find(name: &str, folder: &ScenarioFolder) -> Result<(Entry, PathBuf), Problem> {
+pub(super) fn find(name: &str, folder: &ScenarioFolder) -> Result<(Entry, PathBuf), Problem> {
     if name.ends_with(".yaml") || name.ends_with(".yml") {
         let path = Path::new(name);
         let part =
@@ -167,7 +141,7 @@ fn find(name: &str, folder: &ScenarioFolder) -> Result<(Entry, PathBuf), Problem
     Err(Problem::usage(format!("there is no scenario {name}")).hint(hint))
 }
 
-fn show(found: &Diagnostics) {
+pub(super) fn show(found: &Diagnostics) {
     for report in found.reports() {
         eprintln!("{report:?}");
     }

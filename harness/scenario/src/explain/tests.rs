@@ -58,7 +58,8 @@ fn what_is_not_there() {
 
 #[test]
 fn a_kind_is_found_without_its_parent() {
-    for kind in steps::KINDS {
+    // A key of the whole file comes first: `flux` is both.
+    for kind in steps::KINDS.iter().filter(|kind| kind.kind != "flux") {
         assert_eq!(page(kind.kind), page(&format!("step.{}", kind.kind)));
         assert!(page(kind.kind).contains(&format!("- {}", kind.example)), "{}", kind.kind);
     }

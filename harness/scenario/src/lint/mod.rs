@@ -1,31 +1,68 @@
 //! What is wrong with a scenario although it parses. A rule that belongs to a kind of step is in that step's file, every
 //! other has its own file under `rules`, and one line in its table.
 
+mod allow;
+mod course;
+mod explain;
+pub mod fleet;
+pub mod format;
+mod known;
 mod rules;
 
-pub use rules::SCENARIO_RULES;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+pub use course::{Course, Stop};
+pub use explain::explain;
+pub use known::Known;
+pub use rules::{PARSE_RULES, SCENARIO_RULES};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::folders::{self, Files, Found};
 use crate::model::Scenario;
-use crate::span::Span;
+use crate::span::{Source, Span};
 use crate::steps;
 use crate::text::RelPath;
+use fleet::{Fleet, Manifest};
 
 /// A rule, as its explanation shows it. Its examples are sections of a scenario file or steps of a phase; the rest is as in
 /// a scenario that breaks no rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// `F` and three digits; never given to another rule.
+    /// `F` (lint) or `E` (parsing) and three digits; never given to another rule.
     pub code: &'static str,
     /// A short name.
     pub name: &'static str,
+    /// How bad it is to break it.
+    pub severity: Severity,
     /// Why it is a rule.
     pub explain: &'static str,
-    /// What breaks it.
+    /// What breaks it; empty where no text of a few lines can.
     pub failing: &'static str,
+    /// Files of the failing example, by their path under scenarios; they replace those of the same path.
+    pub failing_files: &'static [(&'static str, &'static str)],
     /// What does not.
     pub passing: &'static str,
+    /// Files of the passing example.
+    pub passing_files: &'static [(&'static str, &'static str)],
+}
+
+impl Rule {
+    /// The fields that most rules about what cannot run have in common.
+    pub const ERROR: Rule = Rule {
+        code: "",
+        name: "",
+        severity: Severity::Error,
+        explain: "",
+        failing: "",
+        failing_files: &[],
+        passing: "",
+        passing_files: &[],
+    };
+
+    /// The fields that most rules about what is probably not meant have in common.
+    pub const WARNING: Rule = Rule { severity: Severity::Warning, ..Rule::ERROR };
 }
 
 /// A rule over the whole scenario.
@@ -37,31 +74,87 @@ pub struct ScenarioRule {
     pub check: fn(&mut Findings<'_>),
 }
 
-/// Every rule there is, in the order of their codes.
+/// Every rule of lint, in the order of their codes.
 pub fn all_rules() -> Vec<Rule> {
     let of_steps = steps::KINDS.iter().flat_map(|kind| kind.rules).copied();
-    let mut rules: Vec<Rule> = SCENARIO_RULES.iter().map(|r| r.rule).chain(of_steps).collect();
+    let of_comments = allow::RULES.iter().copied();
+    let mut rules: Vec<Rule> = SCENARIO_RULES.iter().map(|r| r.rule).chain(of_steps).chain(of_comments).collect();
     rules.sort_by_key(|rule| rule.code);
     rules
 }
 
-/// Checks a scenario against every rule.
+/// Checks a scenario against every rule that needs nothing but its files. For many scenarios, or to check against what the
+/// bundle holds as well, make a [`Linter`].
 pub fn lint(scenario: &Scenario, files: &dyn Files) -> Diagnostics {
-    let mut findings = Findings { scenario, files, here: Span::default(), found: Vec::new() };
-    for rule in SCENARIO_RULES {
-        (rule.check)(&mut findings);
+    Linter::new(files).lint(scenario)
+}
+
+/// Checks scenarios that share their files: each fleet is read once.
+pub struct Linter<'a> {
+    files: &'a dyn Files,
+    known: Option<&'a Known>,
+    fleets: RefCell<BTreeMap<String, Rc<Fleet>>>,
+}
+
+impl std::fmt::Debug for Linter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Linter").field("known", &self.known).finish_non_exhaustive()
     }
-    for step in scenario.steps() {
-        findings.here = step.span;
-        step.action().lint(&mut findings);
+}
+
+impl<'a> Linter<'a> {
+    /// A linter for scenarios of one folder.
+    pub fn new(files: &'a dyn Files) -> Linter<'a> {
+        Linter { files, known: None, fleets: RefCell::default() }
     }
-    findings.found.into()
+
+    /// Checks releases and images as well: they must be among those `known`.
+    #[must_use]
+    pub fn knowing(self, known: &'a Known) -> Linter<'a> {
+        Linter { known: Some(known), ..self }
+    }
+
+    /// Checks a scenario against every rule, but for what its `# ferry: allow` comments allow.
+    pub fn lint(&self, scenario: &Scenario) -> Diagnostics {
+        let fleet = self.fleet(scenario.fleet.as_str());
+        let course = Rc::new(Course::new(scenario, self.files));
+        let synced = Rc::new(fleet.synced(&course.sync_paths()));
+        let mut findings = Findings {
+            scenario,
+            files: self.files,
+            known: self.known,
+            fleet,
+            synced,
+            course,
+            here: Span::default(),
+            found: Vec::new(),
+        };
+        for rule in SCENARIO_RULES {
+            (rule.check)(&mut findings);
+        }
+        for step in scenario.steps() {
+            findings.here = step.span;
+            step.action().lint(&mut findings);
+        }
+        let Findings { found, fleet, .. } = findings;
+        allow::apply(scenario, &fleet, found).into()
+    }
+
+    fn fleet(&self, folder: &str) -> Rc<Fleet> {
+        let mut fleets = self.fleets.borrow_mut();
+        let read = || Rc::new(Fleet::read(folder, self.files));
+        Rc::clone(fleets.entry(folder.to_owned()).or_insert_with(read))
+    }
 }
 
 /// What a rule sees, and where it reports to.
 pub struct Findings<'a> {
     scenario: &'a Scenario,
     files: &'a dyn Files,
+    known: Option<&'a Known>,
+    fleet: Rc<Fleet>,
+    synced: Rc<Vec<Rc<Manifest>>>,
+    course: Rc<Course<'a>>,
     here: Span,
     found: Vec<Diagnostic>,
 }
@@ -78,9 +171,44 @@ impl<'a> Findings<'a> {
         self.scenario
     }
 
+    /// Whether the scenario is a file: what an editor passes on has neither a name nor files beside it.
+    pub fn is_file(&self) -> bool {
+        !self.scenario.source.name().starts_with('<')
+    }
+
     /// The files around it.
     pub fn files(&self) -> &'a dyn Files {
         self.files
+    }
+
+    /// Releases and images that a run can have, where that is known.
+    pub fn known(&self) -> Option<&'a Known> {
+        self.known
+    }
+
+    /// The files of its fleet, read.
+    pub fn fleet(&self) -> Rc<Fleet> {
+        Rc::clone(&self.fleet)
+    }
+
+    /// The fleet's objects that Flux applies, by way of bootstrap's path and the Kustomizations there.
+    pub fn synced(&self) -> Rc<Vec<Rc<Manifest>>> {
+        Rc::clone(&self.synced)
+    }
+
+    /// Its steps in order, with what they apply.
+    pub fn course(&self) -> Rc<Course<'a>> {
+        Rc::clone(&self.course)
+    }
+
+    /// Every object that the cluster comes to know of: synced, applied or committed.
+    pub fn manifests(&self) -> Vec<Rc<Manifest>> {
+        self.synced.iter().chain(self.course.manifests()).map(Rc::clone).collect()
+    }
+
+    /// The FluxInstances among them.
+    pub fn instances(&self) -> Vec<Rc<Manifest>> {
+        self.manifests().into_iter().filter(|m| m.is("fluxcd.controlplane.io", "FluxInstance")).collect()
     }
 
     /// The step that is checked.
@@ -88,20 +216,25 @@ impl<'a> Findings<'a> {
         self.here
     }
 
-    /// Reports that the scenario cannot run like this.
-    pub fn error(&mut self, rule: &Rule, span: Span, message: impl Into<String>, help: impl Into<String>) {
-        self.report(rule, Severity::Error, span, message.into(), help.into());
+    /// Reports a place in the scenario.
+    pub fn report(&mut self, rule: &Rule, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        let source = self.scenario.source.clone();
+        self.report_in(rule, &source, span, message, help);
     }
 
-    /// Reports that this is probably not what the author means.
-    pub fn warning(&mut self, rule: &Rule, span: Span, message: impl Into<String>, help: impl Into<String>) {
-        self.report(rule, Severity::Warning, span, message.into(), help.into());
-    }
-
-    fn report(&mut self, rule: &Rule, severity: Severity, span: Span, message: String, help: String) {
-        let diagnostic =
-            Diagnostic::error(rule.code, &self.scenario.source, span, message).labelled(rule.name).helped(help);
-        self.found.push(Diagnostic { severity, ..diagnostic });
+    /// Reports a place in any file.
+    pub fn report_in(
+        &mut self,
+        rule: &Rule,
+        source: &Source,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let diagnostic = diagnostic(rule, source, span, message.into(), help.into());
+        if !self.found.contains(&diagnostic) {
+            self.found.push(diagnostic);
+        }
     }
 
     /// What is at a path in the fleet, if anything.
@@ -115,5 +248,10 @@ impl<'a> Findings<'a> {
     }
 }
 
+fn diagnostic(rule: &Rule, source: &Source, span: Span, message: String, help: String) -> Diagnostic {
+    let diagnostic = Diagnostic::error(rule.code, source, span, message).labelled(rule.name).helped(help);
+    Diagnostic { severity: rule.severity, ..diagnostic }
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -207,8 +207,11 @@ impl<'a> Expansion<'a> {
 
     /// The fragments there are.
     fn fragments(&self) -> Vec<String> {
-        let names = self.files.list(FRAGMENTS);
-        names.iter().filter_map(|name| name.strip_suffix(".yaml")).map(Into::into).collect()
+        let name = |path: &String| {
+            let name = path.strip_prefix(FRAGMENTS)?.strip_prefix('/')?.strip_suffix(".yaml")?;
+            Some(name.to_owned())
+        };
+        self.files.list(FRAGMENTS).iter().filter_map(name).collect()
     }
 
     fn fragment(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {

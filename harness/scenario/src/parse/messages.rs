@@ -20,6 +20,7 @@ pub fn diagnostic(kind: FaultKind, span: Span, node: Option<&Node>, source: &Sou
             match node.and_then(|node| remedy(&expected, node, source)) {
                 Some(help) => diagnostic.helped(help),
                 None if !keys.is_empty() => diagnostic.helped(format!("known keys: {}", names::list(keys))),
+                None if expected == "a map" => diagnostic.helped("write `key: value` below it, a line for each key"),
                 None => diagnostic,
             }
         }
@@ -152,6 +153,7 @@ fn remedy(expected: &str, node: &Node, source: &Source) -> Option<String> {
             Some(format!("write `[{written}]`"))
         }
         Value::Text(_) if expected.starts_with("a list") && !written.is_empty() => Some(format!("write `[{written}]`")),
+        Value::Text(_) if expected.starts_with("a whole number") => Some("write it in digits, without quotes".into()),
         Value::Map(_) if expected.starts_with("a list") => Some("start each element with `- `".into()),
         Value::List(_) if expected.starts_with("a map") => Some("remove the `- `: this is a map, not a list".into()),
         Value::Bool(_) | Value::Signed(_) | Value::Unsigned(_) | Value::Float(_)

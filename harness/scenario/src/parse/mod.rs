@@ -7,7 +7,7 @@ mod declared;
 mod expand;
 mod fault;
 mod messages;
-mod tree;
+pub(crate) mod tree;
 mod typed;
 
 pub use declared::Sets;

@@ -50,7 +50,7 @@ pub(crate) fn example(changes: &str) -> String {
 #[track_caller]
 pub(crate) fn step<T: for<'de> serde::Deserialize<'de>>(step: &str) -> T {
     let source = Source::new("f", step);
-    let (root, found) = tree::read(&source).unwrap();
+    let (root, found) = tree::read(&source, &source.main(), &mut 0).unwrap();
     let read: std::collections::BTreeMap<String, T> =
         typed::convert(&root, &source).unwrap_or_else(|e| panic!("{}", Diagnostics::from(e).to_text()));
     assert!(found.is_empty());
@@ -169,6 +169,21 @@ mistakes! {
     a_text: "just words\n";
     too_deep: format!("scenario: {}{}\n", "[".repeat(200), "]".repeat(200));
     alias_bomb: "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
+    unknown_connection: example("probes:\n  - http: {name: web, node-port: 30080, connection: [new, reusd]}");
+    unknown_vantage: example("probes:\n  - http: {name: web, node-port: 30080, from: [outsid]}");
+    unknown_transport: example("- bootstrap: {path: clusters/test, transport: https}");
+    unknown_revision: example("- wait: {revision: heda}");
+    unknown_condition_status: example("- wait: {condition: {object: a/b, type: Ready, status: \"Tru\"}}");
+    negative_duration: example("timeouts: {wait: -5m}");
+    duration_beyond_a_day: example("- sleep: {for: 25h, reason: soak}");
+    rate_beyond_the_sampler: example("probes:\n  - http: {name: web, node-port: 30080, rate: 5000/s}");
+    text_for_a_map: example("flux: 2.9.2");
+    list_for_a_map: example("operator: [0.59.0]");
+    repeated_key_in_a_step: example("- wait: {ready: a/b, ready: c/d}");
+    sleep_without_reason: example("- sleep: {for: 5s}");
+    number_as_a_text: example("- scale: {object: deployment/apps/web, replicas: two}");
+    manifest_as_a_text: example("- apply: {manifest: 'kind: Namespace'}");
+    missing_merge: example("- patch: {object: service/apps/web}");
     too_many_mistakes: (0..500).map(|i| format!("key-{i}: 1\n")).collect::<String>().lines().take(500).collect::<Vec<_>>().join("\n");
 }
 

@@ -97,6 +97,36 @@ struct At<'a> {
     file: &'a SourceFile,
 }
 
+/// Reads every YAML document of a manifest; of mistakes only the first is found. Empty documents are left out.
+pub fn read_all(source: &Source) -> Result<Vec<Node>, Box<Diagnostic>> {
+    let at = At { source, file: &source.main() };
+    let documents: Vec<Raw> = serde_saphyr::from_multiple_with_options(at.file.text(), manifest_options())
+        .map_err(|e| Box::new(syntax(&e, at)))?;
+    let mut next_id = 0;
+    let numbered = documents.into_iter().map(|raw| number(raw, &mut next_id, at, &mut Vec::new()));
+    Ok(numbered.filter(|node| node.value != Value::Null).collect())
+}
+
+/// Flux' own CRDs, all in one file, stay below a quarter of each of these.
+fn manifest_options() -> Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_documents: 2_000,
+            max_depth: 128,
+            flow_nesting_limit: 64,
+            max_nodes: 1_000_000,
+            max_events: 3_000_000,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 100_000,
+            max_replay_stack_depth: 8,
+        },
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        strict_booleans: true,
+        with_snippet: false,
+    }
+}
+
 /// A scenario of a thousand steps stays far below each of these; a file made to exhaust memory does not.
 fn options(duplicate_keys: DuplicateKeyPolicy) -> Options {
     serde_saphyr::options! {

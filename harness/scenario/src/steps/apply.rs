@@ -70,7 +70,8 @@ const MANIFEST: Rule = Rule {
     name: "manifest",
     explain: "An object without `apiVersion`, `kind` and `metadata.name` would be rejected in the middle of the run.",
     failing: "- apply: {manifest: {kind: Namespace, metadata: {name: x}}}",
-    passing: "- apply: {manifest: {apiVersion: v1, kind: Namespace, metadata: {name: x}}}",
+    passing: "- apply: {manifest: {apiVersion: v1, kind: Namespace, metadata: {name: x}}}\n- sleep: {for: 1s, reason: soak}",
+    ..Rule::ERROR
 };
 
 impl Action for Apply {
@@ -101,7 +102,7 @@ impl Action for Apply {
         .filter_map(|(key, there)| (!there).then_some(key))
         .collect();
         if !missing.is_empty() {
-            findings.error(
+            findings.report(
                 &MANIFEST,
                 manifest.span,
                 format!("the manifest has no `{}`", missing.join("`, no `")),

@@ -166,8 +166,9 @@ const COMMIT_MESSAGE: Rule = Rule {
     code: "F204",
     name: "commit-message",
     explain: "A commit without a message cannot be told from others in the record, and git refuses it.",
-    failing: "- commit: {message: \"\", delete: [x]}",
-    passing: "- commit: {message: Remove x, delete: [x]}",
+    failing: "- commit: {message: \"\", delete: [apps/web.yaml]}",
+    passing: "- commit: {message: Remove the greeting, delete: [apps/web.yaml]}\n- wait: {revision: head}",
+    ..Rule::ERROR
 };
 
 const EMPTY_COMMIT: Rule = Rule {
@@ -175,7 +176,8 @@ const EMPTY_COMMIT: Rule = Rule {
     name: "empty-commit",
     explain: "A commit without changes is no commit: git refuses it, and no new revision would ever arrive.",
     failing: "- commit: {message: Nothing}",
-    passing: "- commit: {message: Something, delete: [x]}",
+    passing: "- commit: {message: Something, delete: [apps/web.yaml]}\n- wait: {revision: head}",
+    ..Rule::ERROR
 };
 
 const EMPTY_TEXT: Rule = Rule {
@@ -183,7 +185,8 @@ const EMPTY_TEXT: Rule = Rule {
     name: "empty-text",
     explain: "`replace` finds a text and puts another in its place; an empty text is everywhere and nowhere.",
     failing: "- commit: {message: m, replace: {apps/web.yaml: {\"\": x}}}",
-    passing: "- commit: {message: m, replace: {apps/web.yaml: {old: new}}}",
+    passing: "- commit: {message: m, replace: {apps/web.yaml: {old: new}}}\n- wait: {revision: head}",
+    ..Rule::ERROR
 };
 
 const REVERT_ALONE: Rule = Rule {
@@ -192,7 +195,8 @@ const REVERT_ALONE: Rule = Rule {
     explain: "A commit that undoes others puts the fleet back as it was before them; a change beside that belongs into a commit \
               of its own, so that each can be told apart and undone.",
     failing: "- commit: {message: m, revert: true, delete: [x]}",
-    passing: "- commit: {message: Back to where we were, revert: 2}",
+    passing: "- commit: {message: Back to where we were, revert: 2}\n- wait: {revision: head}",
+    ..Rule::ERROR
 };
 
 impl Action for Commit {
@@ -218,16 +222,16 @@ impl Action for Commit {
 
     fn lint(&self, findings: &mut Findings<'_>) {
         if self.message.trim().is_empty() {
-            findings.error(&COMMIT_MESSAGE, self.message.span, "the commit has no message", "say what it changes");
+            findings.report(&COMMIT_MESSAGE, self.message.span, "the commit has no message", "say what it changes");
         }
         match &self.revert {
-            None if !self.changes_files() => findings.error(
+            None if !self.changes_files() => findings.report(
                 &EMPTY_COMMIT,
                 findings.here(),
                 "the commit changes nothing",
                 "add `write`, `delete`, `replace`, `move` or `revert`",
             ),
-            Some(revert) if self.changes_files() => findings.error(
+            Some(revert) if self.changes_files() => findings.report(
                 &REVERT_ALONE,
                 revert.span,
                 "the commit reverts others and changes files as well",
@@ -237,7 +241,7 @@ impl Action for Commit {
         }
         for (text, _) in self.replace.values().flatten() {
             if text.is_empty() {
-                findings.error(&EMPTY_TEXT, text.span, "an empty text cannot be found", "name the text to replace");
+                findings.report(&EMPTY_TEXT, text.span, "an empty text cannot be found", "name the text to replace");
             }
         }
     }

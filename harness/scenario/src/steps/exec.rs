@@ -100,6 +100,7 @@ const NO_COMMAND: Rule = Rule {
     explain: "A step that runs nothing proves nothing.",
     failing: "- exec: {in: toolbox, command: []}",
     passing: "- exec: {in: toolbox, command: [kubectl, get, nodes]}",
+    ..Rule::ERROR
 };
 
 const NO_POD: Rule = Rule {
@@ -108,6 +109,7 @@ const NO_POD: Rule = Rule {
     explain: "A command runs in a container, so there must be a pod to find one in.",
     failing: "- exec: {in: kustomization/flux-system/apps, command: [ls]}",
     passing: "- exec: {in: deployment/apps/web, command: [ls]}",
+    ..Rule::ERROR
 };
 
 const CONTAINER_OF_NO_POD: Rule = Rule {
@@ -116,6 +118,7 @@ const CONTAINER_OF_NO_POD: Rule = Rule {
     explain: "Only pods have containers to choose from.",
     failing: "- exec: {in: toolbox, container: web, command: [ls]}",
     passing: "- exec: {in: deployment/apps/web, container: web, command: [ls]}",
+    ..Rule::ERROR
 };
 
 const ONE_WORD_COMMAND: Rule = Rule {
@@ -124,6 +127,7 @@ const ONE_WORD_COMMAND: Rule = Rule {
     explain: "No shell takes a command line apart: each argument is an element of the list, or the program is a shell.",
     failing: "- exec: {in: toolbox, command: [kubectl get nodes]}",
     passing: "- exec: {in: toolbox, command: [sh, -euc, kubectl get nodes | grep -c Ready]}",
+    ..Rule::ERROR
 };
 
 impl Action for Exec {
@@ -153,14 +157,14 @@ impl Action for Exec {
     fn lint(&self, findings: &mut Findings<'_>) {
         let at = &self.r#in;
         match self.command.as_slice() {
-            [] => findings.error(
+            [] => findings.report(
                 &NO_COMMAND,
                 findings.here(),
                 "there is no command",
                 "write `command: [PROGRAM, ARGUMENT, …]`",
             ),
             [program, ..] if program.trim().is_empty() => {
-                findings.error(
+                findings.report(
                     &NO_COMMAND,
                     program.span,
                     "the program has no name",
@@ -170,18 +174,18 @@ impl Action for Exec {
             [line] if line.trim().contains(char::is_whitespace) => {
                 let words: Vec<&str> = line.split_whitespace().collect();
                 let help = format!("write `command: [{}]`", words.join(", "));
-                findings.error(&ONE_WORD_COMMAND, line.span, "no program has blanks in its name", help);
+                findings.report(&ONE_WORD_COMMAND, line.span, "no program has blanks in its name", help);
             }
             _ => {}
         }
         match (&at.value, &self.container) {
             (ExecIn::Pod(object), _) if !is_one_of(&object.kind, &WITH_PODS) => {
                 let message = format!("an object of kind `{}` has no pods", object.kind);
-                findings.error(&NO_POD, at.span, message, "name a pod or a workload, `toolbox` or `host`");
+                findings.report(&NO_POD, at.span, message, "name a pod or a workload, `toolbox` or `host`");
             }
             (ExecIn::Toolbox | ExecIn::Host, Some(container)) => {
                 let message = format!("`{at}` has no containers to choose from");
-                findings.error(&CONTAINER_OF_NO_POD, container.span, message, "remove `container`");
+                findings.report(&CONTAINER_OF_NO_POD, container.span, message, "remove `container`");
             }
             _ => {}
         }

@@ -29,10 +29,11 @@ impl StepKind for ExpectFailure {
 
 const ANY_MESSAGE: Rule = Rule {
     code: "F273",
-    name: "any-failure",
+    name: "any-message",
     explain: "A step can fail for many reasons, a typo among them; only the message tells that it was the expected one.",
     failing: "- expect-failure: {message: \"\", step: {delete: deployment/apps/web}}",
     passing: "- expect-failure: {message: not found, step: {delete: deployment/apps/web}}",
+    ..Rule::ERROR
 };
 
 impl Action for ExpectFailure {
@@ -51,7 +52,7 @@ impl Action for ExpectFailure {
     fn lint(&self, findings: &mut Findings<'_>) {
         if self.message.trim().is_empty() {
             let help = "write the part of the message that says why";
-            findings.error(&ANY_MESSAGE, self.message.span, "any failure would do", help);
+            findings.report(&ANY_MESSAGE, self.message.span, "any failure would do", help);
         }
     }
 }

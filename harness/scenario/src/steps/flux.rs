@@ -47,6 +47,7 @@ const FLUX_ARGUMENTS: Rule = Rule {
     explain: "Without arguments flux prints its help, and with all of them in one text it knows no such command.",
     failing: "- flux: {args: [get all -A]}",
     passing: "- flux: {args: [get, all, -A]}",
+    ..Rule::ERROR
 };
 
 const FLUX_BOOTSTRAP: Rule = Rule {
@@ -56,6 +57,7 @@ const FLUX_BOOTSTRAP: Rule = Rule {
               upon what flux pushes.",
     failing: "- flux: {args: [bootstrap, git]}",
     passing: "- bootstrap: {path: clusters/test}",
+    ..Rule::ERROR
 };
 
 const FLUX_ASKS: Rule = Rule {
@@ -64,6 +66,7 @@ const FLUX_ASKS: Rule = Rule {
     explain: "`flux uninstall` and `flux delete` ask whether they may; nobody is there to answer.",
     failing: "- flux: {args: [uninstall]}",
     passing: "- flux: {args: [uninstall, --silent]}",
+    ..Rule::ERROR
 };
 
 impl Action for Flux {
@@ -83,22 +86,22 @@ impl Action for Flux {
     fn lint(&self, findings: &mut Findings<'_>) {
         let Some(first) = self.args.first() else {
             let help = "write `args: [get, all, -A]`";
-            return findings.error(&FLUX_ARGUMENTS, findings.here(), "flux is not told what to do", help);
+            return findings.report(&FLUX_ARGUMENTS, findings.here(), "flux is not told what to do", help);
         };
         let has = |flags: &[&str]| self.args.iter().any(|arg| flags.contains(&arg.as_str()));
         match first.as_str() {
             line if line.trim().contains(char::is_whitespace) => {
                 let words: Vec<&str> = line.split_whitespace().collect();
                 let help = format!("write `args: [{}, …]`", words.join(", "));
-                findings.error(&FLUX_ARGUMENTS, first.span, "each argument is an element of the list", help);
+                findings.report(&FLUX_ARGUMENTS, first.span, "each argument is an element of the list", help);
             }
             "bootstrap" => {
                 let help = "write `bootstrap: {path: clusters/test}`";
-                findings.error(&FLUX_BOOTSTRAP, first.span, "bootstrapping has a step of its own", help);
+                findings.report(&FLUX_BOOTSTRAP, first.span, "bootstrapping has a step of its own", help);
             }
             asks @ ("uninstall" | "delete") if !has(&["--silent", "-s", "--dry-run"]) => {
                 let message = format!("`flux {asks}` would ask whether it may, and wait for an answer");
-                findings.error(&FLUX_ASKS, first.span, message, "add `--silent`");
+                findings.report(&FLUX_ASKS, first.span, message, "add `--silent`");
             }
             _ => {}
         }

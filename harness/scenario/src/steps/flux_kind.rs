@@ -54,7 +54,8 @@ pub(super) const FLUX_OBJECT: Rule = Rule {
     name: "flux-object",
     explain: "Flux reconciles, suspends and resumes its own objects alone: nobody would answer for another.",
     failing: "- suspend: deployment/apps/web",
-    passing: "- suspend: kustomization/flux-system/apps",
+    passing: "- suspend: kustomization/flux-system/apps\n- sleep: {for: 1m, reason: soak}",
+    ..Rule::ERROR
 };
 
 /// The kind that a reference names, with or without its group, singular or plural.
@@ -76,7 +77,7 @@ pub(super) fn check(object: &Spanned<ObjectRef>, findings: &mut Findings<'_>) ->
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("Flux' kinds are {}", names::list(&known)),
         };
-        findings.error(&FLUX_OBJECT, object.span, format!("`{}` is not a kind of Flux", object.kind), help);
+        findings.report(&FLUX_OBJECT, object.span, format!("`{}` is not a kind of Flux", object.kind), help);
     }
     found
 }

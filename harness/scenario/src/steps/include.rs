@@ -41,6 +41,7 @@ const EMPTY: Rule = Rule {
     explain: "A fragment without steps includes nothing.",
     failing: "- include: {fragment: nothing}",
     passing: "- include: {fragment: settle, with: {object: deployment/apps/web}}",
+    ..Rule::ERROR
 };
 
 impl Action for Include {
@@ -65,7 +66,7 @@ impl Action for Include {
     fn lint(&self, findings: &mut Findings<'_>) {
         if self.steps.is_empty() {
             let message = format!("the fragment `{}` has no steps", self.fragment);
-            findings.error(&EMPTY, self.fragment.span, message, "give it steps, or remove the include");
+            findings.report(&EMPTY, self.fragment.span, message, "give it steps, or remove the include");
         }
     }
 }

@@ -58,7 +58,8 @@ const OPERATOR_VERSION: Rule = Rule {
     name: "operator-version",
     explain: "A run must be repeatable: which Flux Operator is installed is said by the step, or for the whole scenario.",
     failing: "- install-operator: {}",
-    passing: "operator: {version: 0.59.0}\n- install-operator: {}",
+    passing: "operator: {version: 0.59.0}\n- install-operator: {}\n- wait: {ready: deployment/flux-system/flux-operator}",
+    ..Rule::ERROR
 };
 
 const OPERATOR_BY_FLUX: Rule = Rule {
@@ -66,7 +67,8 @@ const OPERATOR_BY_FLUX: Rule = Rule {
     name: "operator-by-flux",
     explain: "Flux installs the operator's chart by two of its controllers: one that fetches it, and one that knows Helm.",
     failing: "flux: {version: 2.9.2, components: [source-controller, kustomize-controller]}\n- install-operator: {version: 0.59.0, via: flux}",
-    passing: "- install-operator: {version: 0.59.0, via: flux}",
+    passing: "- install-operator: {version: 0.59.0, via: flux}\n- sleep: {for: 10s, reason: soak}",
+    ..Rule::ERROR
 };
 
 impl Action for InstallOperator {
@@ -95,7 +97,7 @@ impl Action for InstallOperator {
 
     fn lint(&self, findings: &mut Findings<'_>) {
         if self.version(findings.scenario()).is_none() {
-            findings.error(
+            findings.report(
                 &OPERATOR_VERSION,
                 findings.here(),
                 "which Flux Operator to install is not said",
@@ -109,7 +111,7 @@ impl Action for InstallOperator {
             .map(Component::as_str)
             .collect();
         if self.via == Via::Flux && !missing.is_empty() {
-            findings.error(
+            findings.report(
                 &OPERATOR_BY_FLUX,
                 findings.here(),
                 format!("Flux has no {} to install a chart by", missing.join(" and no ")),

@@ -27,6 +27,7 @@ const LONELY: Rule = Rule {
     explain: "One step has nothing to run beside.",
     failing: "- parallel: [wait: {ready: a/b}]",
     passing: "- parallel: [wait: {ready: a/b}, wait: {ready: c/d}]",
+    ..Rule::ERROR
 };
 
 const TWO_COMMITS: Rule = Rule {
@@ -34,7 +35,8 @@ const TWO_COMMITS: Rule = Rule {
     name: "parallel-commits",
     explain: "The fleet's owner has one clone: commits and bootstraps of one moment would lose each other's changes.",
     failing: "- parallel: [commit: {message: a, delete: [x]}, commit: {message: b, delete: [y]}]",
-    passing: "- parallel: [commit: {message: a, delete: [x]}, wait: {ready: a/b}]",
+    passing: "- parallel: [commit: {message: a, delete: [apps/web.yaml]}, wait: {ready: deployment/apps/web}]\n- wait: {revision: head}",
+    ..Rule::ERROR
 };
 
 impl Action for Parallel {
@@ -54,14 +56,14 @@ impl Action for Parallel {
     fn lint(&self, findings: &mut Findings<'_>) {
         if self.0.len() < 2 {
             let help = "add another, or write the step itself";
-            findings.error(&LONELY, findings.here(), "fewer than two steps run side by side", help);
+            findings.report(&LONELY, findings.here(), "fewer than two steps run side by side", help);
         }
         let pushes = |branch: &&Spanned<Step>| {
             walk(branch).iter().any(|step| matches!(step.value, Step::Commit(_) | Step::Bootstrap(_)))
         };
         if let Some(second) = self.0.iter().filter(pushes).nth(1) {
             let help = "put one of them before or after";
-            findings.error(&TWO_COMMITS, second.span, "two of the steps push to the fleet at once", help);
+            findings.report(&TWO_COMMITS, second.span, "two of the steps push to the fleet at once", help);
         }
     }
 }

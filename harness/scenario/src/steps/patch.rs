@@ -32,7 +32,8 @@ const EMPTY_PATCH: Rule = Rule {
     name: "empty-patch",
     explain: "A patch without fields changes nothing, and what follows would be judged as if it had.",
     failing: "- patch: {object: service/apps/web, merge: {}}",
-    passing: "- patch: {object: service/apps/web, merge: {spec: {type: NodePort}}}",
+    passing: "- patch: {object: service/apps/web, merge: {spec: {type: NodePort}}}\n- sleep: {for: 1s, reason: soak}",
+    ..Rule::ERROR
 };
 
 impl Action for Patch {
@@ -46,7 +47,7 @@ impl Action for Patch {
 
     fn lint(&self, findings: &mut Findings<'_>) {
         if self.merge.is_empty() {
-            findings.error(
+            findings.report(
                 &EMPTY_PATCH,
                 self.merge.span,
                 "the patch changes nothing",

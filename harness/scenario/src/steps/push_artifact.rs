@@ -63,10 +63,11 @@ impl StepKind for PushArtifact {
 
 const PULL_SECRET: Rule = Rule {
     code: "F254",
-    name: "pull-secret",
+    name: "artifact-secret",
     explain: "Flux reads the registry's credentials from a Secret in the namespace of its source.",
     failing: "- push-artifact: {to: fleet, pull-secret: serviceaccount/flux-system/fleet}",
     passing: "- push-artifact: {to: fleet, pull-secret: secret/flux-system/fleet}",
+    ..Rule::ERROR
 };
 
 const REGISTRY_NAME: Rule = Rule {
@@ -76,6 +77,7 @@ const REGISTRY_NAME: Rule = Rule {
               underscores.",
     failing: "- push-artifact: {to: Fleet, tag: \"v1+build\"}",
     passing: "- push-artifact: {to: team/fleet, tag: v1.0.0}",
+    ..Rule::ERROR
 };
 
 impl Action for PushArtifact {
@@ -99,7 +101,7 @@ impl Action for PushArtifact {
             && (secret.namespace.is_none() || !matches!(secret.kind.as_str(), "secret" | "secrets"))
         {
             let message = format!("`{secret}` is not a Secret in a namespace");
-            findings.error(
+            findings.report(
                 &PULL_SECRET,
                 secret.span,
                 message,
@@ -108,11 +110,11 @@ impl Action for PushArtifact {
         }
         if !is_repository(self.to.as_str()) {
             let message = format!("no repository in a registry can be called `{}`", self.to);
-            findings.error(&REGISTRY_NAME, self.to.span, message, "use lower-case letters, digits and inner hyphens");
+            findings.report(&REGISTRY_NAME, self.to.span, message, "use lower-case letters, digits and inner hyphens");
         }
         for tag in std::iter::once(&self.tag).chain(&self.also).filter(|tag| !is_tag(tag)) {
             let help = "use at most 128 letters, digits, dots, hyphens and underscores, such as `latest` or `v1.0.0`";
-            findings.error(&REGISTRY_NAME, tag.span, format!("no tag can be called `{tag}`"), help);
+            findings.report(&REGISTRY_NAME, tag.span, format!("no tag can be called `{tag}`"), help);
         }
     }
 }

@@ -72,6 +72,7 @@ const NO_ANSWER: Rule = Rule {
     explain: "Alerts and providers are only read by their controller; a request to reconcile one is never answered.",
     failing: "- reconcile: alert/flux-system/all",
     passing: "- reconcile: receiver/flux-system/git",
+    ..Rule::ERROR
 };
 
 const NO_SOURCE: Rule = Rule {
@@ -80,6 +81,7 @@ const NO_SOURCE: Rule = Rule {
     explain: "Only what is made from a source can be reconciled together with it.",
     failing: "- reconcile: {object: gitrepository/flux-system/flux-system, with-source: true}",
     passing: "- reconcile: {object: kustomization/flux-system/flux-system, with-source: true}",
+    ..Rule::ERROR
 };
 
 const FORCE: Rule = Rule {
@@ -88,6 +90,7 @@ const FORCE: Rule = Rule {
     explain: "`force` makes helm-controller install or upgrade once more; no other controller knows the request.",
     failing: "- reconcile: {object: kustomization/flux-system/apps, force: true}",
     passing: "- reconcile: {object: helmrelease/apps/web, force: true}",
+    ..Rule::ERROR
 };
 
 impl Action for Reconcile {
@@ -106,16 +109,21 @@ impl Action for Reconcile {
         let span = self.object.span;
         if !kind.answers {
             let message = format!("nobody answers a request to reconcile an object of kind `{}`", kind.name);
-            findings.error(&NO_ANSWER, span, message, "remove the step: its controller reads it whenever it is needed");
+            findings.report(
+                &NO_ANSWER,
+                span,
+                message,
+                "remove the step: its controller reads it whenever it is needed",
+            );
         }
         let made_from_sources = ["kustomization", "helmrelease", "helmchart", "imageupdateautomation"];
         if self.with_source && !made_from_sources.contains(&kind.name) {
             let message = format!("an object of kind `{}` has no source", kind.name);
-            findings.error(&NO_SOURCE, span, message, "remove `with-source`");
+            findings.report(&NO_SOURCE, span, message, "remove `with-source`");
         }
         if self.force && kind.name != "helmrelease" {
             let message = format!("`force` means nothing to an object of kind `{}`", kind.name);
-            findings.error(&FORCE, span, message, "remove `force`; only a HelmRelease knows it");
+            findings.report(&FORCE, span, message, "remove `force`; only a HelmRelease knows it");
         }
     }
 }

@@ -33,6 +33,7 @@ const TIMES: Rule = Rule {
     explain: "Repeating nothing, or not once, does nothing; more than 1000 times would not end within a day.",
     failing: "- repeat: {times: 0, steps: [rollout: {restart: deployment/apps/web}]}",
     passing: "- repeat: {times: 3, steps: [rollout: {restart: deployment/apps/web}]}",
+    ..Rule::ERROR
 };
 
 impl Action for Repeat {
@@ -52,10 +53,10 @@ impl Action for Repeat {
     fn lint(&self, findings: &mut Findings<'_>) {
         if !(1..=1000).contains(&self.times.value) {
             let message = format!("{} is no number of times", self.times);
-            findings.error(&TIMES, self.times.span, message, "write a number from 1 to 1000");
+            findings.report(&TIMES, self.times.span, message, "write a number from 1 to 1000");
         }
         if self.steps.is_empty() {
-            findings.error(&TIMES, findings.here(), "nothing is repeated", "name the steps to repeat");
+            findings.report(&TIMES, findings.here(), "nothing is repeated", "name the steps to repeat");
         }
     }
 }

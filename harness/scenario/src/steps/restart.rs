@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::short::Short;
-use super::{Action, StepKind};
+use super::{Action, StepKind, walk};
 use crate::deadlines::{Deadline, DeadlineName};
 use crate::lint::{Findings, Rule};
 use crate::model::Scenario;
@@ -93,6 +93,7 @@ const RESTARTED_PODS: Rule = Rule {
     explain: "What is killed must come back by itself, so it has to be a workload, or a pod that a workload makes anew.",
     failing: "- restart: kustomization/flux-system/apps",
     passing: "- restart: deployment/flux-system/kustomize-controller",
+    ..Rule::ERROR
 };
 
 const RESTARTED_NODE: Rule = Rule {
@@ -101,6 +102,7 @@ const RESTARTED_NODE: Rule = Rule {
     explain: "Nodes are named by their role and, from the second of a role on, its number.",
     failing: "- restart: {node: node-1}",
     passing: "phases:\n  - phase: a\n    steps: [bootstrap: {path: clusters/test}]\n  - phase: b\n    budget: {failed: 100, longest: 1m}\n    steps: [restart: {node: worker2}]",
+    ..Rule::ERROR
 };
 
 const UNPAID_NODE: Rule = Rule {
@@ -110,6 +112,7 @@ const UNPAID_NODE: Rule = Rule {
               fail does not pass.",
     failing: "- restart: {node: control-plane}",
     passing: "phases:\n  - phase: a\n    steps: [bootstrap: {path: clusters/test}]\n  - phase: b\n    budget: {failed: 100, longest: 1m}\n    steps: [restart: {node: control-plane}]",
+    ..Rule::WARNING
 };
 
 impl Action for Restart {
@@ -130,7 +133,7 @@ impl Action for Restart {
             Victim::Pods { of, .. } => {
                 if !is_one_of(&of.kind, &WITH_PODS) {
                     let message = format!("an object of kind `{}` has no pods that come back", of.kind);
-                    findings.error(
+                    findings.report(
                         &RESTARTED_PODS,
                         of.span,
                         message,
@@ -142,7 +145,12 @@ impl Action for Restart {
                 let number = ["control-plane", "worker"].iter().find_map(|role| node.as_str().strip_prefix(role));
                 if number.is_none_or(|number| !number.chars().all(|c| c.is_ascii_digit())) {
                     let message = format!("no node is called `{node}`");
-                    findings.error(&RESTARTED_NODE, node.span, message, "write `control-plane`, `worker` or `worker2`");
+                    findings.report(
+                        &RESTARTED_NODE,
+                        node.span,
+                        message,
+                        "write `control-plane`, `worker` or `worker2`",
+                    );
                 }
                 lint_budget(node, findings);
             }
@@ -154,7 +162,7 @@ fn lint_budget(node: &Spanned<Name>, findings: &mut Findings<'_>) {
     let scenario = findings.scenario();
     let here = findings.here();
     let phase = scenario.phases.iter().find(|phase| {
-        let mut steps = phase.steps.iter().chain(&phase.rollback);
+        let mut steps = phase.steps.iter().chain(&phase.rollback).flat_map(walk);
         steps.any(|step| step.span == here)
     });
     if scenario.expect.is_none()
@@ -162,7 +170,7 @@ fn lint_budget(node: &Spanned<Name>, findings: &mut Findings<'_>) {
     {
         let message = format!("the phase `{}` allows no request to fail while node {node} is down", phase.phase);
         let help = "give it a budget, such as `budget: {failed: 200, longest: 30s}`";
-        findings.warning(&UNPAID_NODE, node.span, message, help);
+        findings.report(&UNPAID_NODE, node.span, message, help);
     }
 }
 

@@ -32,6 +32,7 @@ const SLEEP_REASON: Rule = Rule {
     explain: "A sleep that nobody can explain is a wait in disguise: it is too short on a slow machine, too long on a fast one.",
     failing: "- sleep: {for: 5s, reason: \" \"}",
     passing: "- sleep: {for: 5s, reason: soak}",
+    ..Rule::ERROR
 };
 
 impl Action for Sleep {
@@ -45,7 +46,7 @@ impl Action for Sleep {
 
     fn lint(&self, findings: &mut Findings<'_>) {
         if self.reason.trim().is_empty() {
-            findings.error(&SLEEP_REASON, self.reason.span, "the sleep has no reason", "say what the time is for");
+            findings.report(&SLEEP_REASON, self.reason.span, "the sleep has no reason", "say what the time is for");
         }
     }
 }

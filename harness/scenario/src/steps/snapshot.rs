@@ -36,6 +36,7 @@ const REPEATED: Rule = Rule {
     explain: "A second snapshot of the same name would take the place of the first: which one is compared with could not be told.",
     failing: "- snapshot: {name: before, of: [deployment/apps/web]}\n- snapshot: {name: before, of: [service/apps/web]}",
     passing: "- snapshot: {name: before, of: [deployment/apps/web]}\n- snapshot: {name: after, of: [deployment/apps/web]}",
+    ..Rule::ERROR
 };
 
 const EMPTY: Rule = Rule {
@@ -44,6 +45,7 @@ const EMPTY: Rule = Rule {
     explain: "A snapshot of nothing never changes: comparing with it proves nothing.",
     failing: "- snapshot: {name: before, of: []}",
     passing: "- snapshot: {name: before, of: [deployment/apps/web]}",
+    ..Rule::ERROR
 };
 
 impl Action for Snapshot {
@@ -66,7 +68,7 @@ impl Action for Snapshot {
             })
             .find(|snapshot| snapshot.name.value == self.name.value);
         if let Some(first) = first {
-            findings.error(
+            findings.report(
                 &REPEATED,
                 self.name.span,
                 format!("a second snapshot `{}`, after the one in line {}", self.name, first.name.span.line),
@@ -74,7 +76,7 @@ impl Action for Snapshot {
             );
         }
         if self.of.is_empty() {
-            findings.error(
+            findings.report(
                 &EMPTY,
                 self.of.span,
                 "the snapshot holds nothing",

@@ -30,6 +30,7 @@ const STALL_EXPECTED: Rule = Rule {
     explain: "A starved sampler leaves a hole in the evidence: such a run can never pass, so the scenario has to expect something else.",
     failing: "- stall-sampler: {for: 3s}",
     passing: "expect: {verdict: inconclusive, rule: evidence}\n- stall-sampler: {for: 3s}",
+    ..Rule::ERROR
 };
 
 impl Action for StallSampler {
@@ -43,7 +44,7 @@ impl Action for StallSampler {
 
     fn lint(&self, findings: &mut Findings<'_>) {
         if findings.scenario().expect.is_none() {
-            findings.error(
+            findings.report(
                 &STALL_EXPECTED,
                 self.r#for.span,
                 "the sampler is starved, but the run is expected to pass",

@@ -11,11 +11,12 @@ pub const NOTHING_JUDGED: ScenarioRule = ScenarioRule {
         explain: "Without invariants a run passes whatever its probes saw.",
         failing: "invariants: []",
         passing: "invariants: [no-lost-request]",
+        ..Rule::WARNING
     },
     check: |findings| {
         let scenario = findings.scenario();
         if scenario.invariants.is_empty() {
-            findings.warning(
+            findings.report(
                 &NOTHING_JUDGED.rule,
                 scenario.scenario.span,
                 "no invariant is judged: samples may fail and the run still passes",
@@ -32,6 +33,7 @@ pub const UNKNOWN_RULE: ScenarioRule = ScenarioRule {
         explain: "The expected verdict names a rule: an invariant, or one of those that apply to every run.",
         failing: "expect: {verdict: fail, rule: no-lost-requests}",
         passing: "expect: {verdict: fail, rule: no-lost-request}",
+        ..Rule::ERROR
     },
     check: |findings| {
         let known: Vec<&str> = Invariant::ALL.iter().map(|i| i.as_str()).chain(RULES_BEYOND_INVARIANTS).collect();
@@ -39,7 +41,7 @@ pub const UNKNOWN_RULE: ScenarioRule = ScenarioRule {
         if !known.contains(&rule.as_str()) {
             let meant = names::nearest(rule, known.iter().copied());
             let help = meant.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-            findings.error(
+            findings.report(
                 &UNKNOWN_RULE.rule,
                 rule.span,
                 format!("unknown rule `{rule}`"),
@@ -56,6 +58,7 @@ pub const UNJUDGED_RULE: ScenarioRule = ScenarioRule {
         explain: "A run can only fail by an invariant that it is judged by; expecting any other, it would always end unexpectedly.",
         failing: "invariants: []\nexpect: {verdict: fail, rule: no-lost-request}",
         passing: "invariants: [no-lost-request]\nexpect: {verdict: fail, rule: no-lost-request}",
+        ..Rule::ERROR
     },
     check: |findings| {
         let scenario = findings.scenario();
@@ -63,7 +66,7 @@ pub const UNJUDGED_RULE: ScenarioRule = ScenarioRule {
         let Some(rule) = &expect.rule else { return };
         let known = Invariant::ALL.iter().find(|i| i.as_str() == rule.as_str());
         if known.is_some_and(|i| !scenario.invariants.iter().any(|judged| judged.value == *i)) {
-            findings.error(
+            findings.report(
                 &UNJUDGED_RULE.rule,
                 rule.span,
                 format!("the run is not judged by `{rule}`"),
@@ -71,7 +74,7 @@ pub const UNJUDGED_RULE: ScenarioRule = ScenarioRule {
             );
         }
         if expect.verdict.value == ExpectedVerdict::Pass {
-            findings.error(
+            findings.report(
                 &UNJUDGED_RULE.rule,
                 rule.span,
                 "a verdict `pass` names no rule",

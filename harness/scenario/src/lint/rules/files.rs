@@ -13,6 +13,7 @@ pub const FLEET: ScenarioRule = ScenarioRule {
         explain: "The fleet is a folder under scenarios; without it there is nothing that Flux could sync.",
         failing: "fleet: fleets/wbe",
         passing: "fleet: fleets/web",
+        ..Rule::ERROR
     },
     check: |findings| {
         let fleet = &findings.scenario().fleet;
@@ -21,7 +22,7 @@ pub const FLEET: ScenarioRule = ScenarioRule {
             Some(Found::File) => "is a file",
             None => "does not exist",
         };
-        findings.error(
+        findings.report(
             &FLEET.rule,
             fleet.span,
             format!("the fleet `{fleet}` {why}"),
@@ -35,13 +36,14 @@ pub const STEP_FILE: ScenarioRule = ScenarioRule {
         code: "F111",
         name: "step-file",
         explain: "A file that a step needs is looked for beside the scenario, then in its fleet, before anything starts.",
-        failing: "- apply: {file: instnace.yaml}",
-        passing: "- apply: {file: instance.yaml}",
+        failing: "- apply: {file: namesapce.yaml}",
+        passing: "- apply: {file: namespace.yaml}\n- sleep: {for: 1s, reason: soak}",
+        ..Rule::ERROR
     },
     check: |findings| {
         for file in step_files(findings) {
-            if findings.locate(file).is_none() {
-                findings.error(
+            if findings.is_file() && findings.locate(file).is_none() {
+                findings.report(
                     &STEP_FILE.rule,
                     file.span,
                     format!("there is no file `{file}` beside the scenario or in its fleet"),
@@ -77,7 +79,8 @@ pub const REPLACED_FILE: ScenarioRule = ScenarioRule {
         name: "replaced-file",
         explain: "`replace` changes a file of the fleet: the file and the text must be there, in the fleet or by an earlier commit.",
         failing: "- commit: {message: m, replace: {apps/wbe.yaml: {old: new}}}",
-        passing: "- commit: {message: m, replace: {apps/web.yaml: {old: new}}}",
+        passing: "- commit: {message: m, replace: {apps/web.yaml: {old: new}}}\n- wait: {revision: head}",
+        ..Rule::ERROR
     },
     check: |findings| {
         let scenario = findings.scenario();
@@ -89,7 +92,7 @@ pub const REPLACED_FILE: ScenarioRule = ScenarioRule {
                     continue;
                 }
                 let Some(content) = findings.files().read(&format!("{}/{path}", scenario.fleet.value)) else {
-                    findings.error(
+                    findings.report(
                         &REPLACED_FILE.rule,
                         path.span,
                         format!("the fleet has no file `{path}`"),
@@ -98,7 +101,7 @@ pub const REPLACED_FILE: ScenarioRule = ScenarioRule {
                     continue;
                 };
                 for text in texts.keys().filter(|text| !content.contains(text.as_str())) {
-                    findings.error(
+                    findings.report(
                         &REPLACED_FILE.rule,
                         text.span,
                         format!("`{path}` does not contain this text"),
@@ -119,13 +122,14 @@ pub const MOVED_FILE: ScenarioRule = ScenarioRule {
         name: "moved-file",
         explain: "`move` needs something to move: a file or folder of the fleet, of an earlier commit, or one that `bootstrap` makes.",
         failing: "- commit: {message: m, move: {apps/wbe.yaml: apps/new.yaml}}",
-        passing: "- commit: {message: m, move: {apps/web.yaml: apps/new.yaml}}",
+        passing: "- commit: {message: m, move: {apps/web.yaml: apps/new.yaml}}\n- wait: {revision: head}",
+        ..Rule::ERROR
     },
     check: |findings| {
         for commit in commits(findings) {
             for path in commit.r#move.keys() {
                 if !is_in_fleet(path, findings) {
-                    findings.error(
+                    findings.report(
                         &MOVED_FILE.rule,
                         path.span,
                         format!("the fleet has nothing at `{path}` to move"),
@@ -144,12 +148,13 @@ pub const ARTIFACT_PATH: ScenarioRule = ScenarioRule {
         explain: "An artifact is made from a folder of the fleet, or from one that a commit has added.",
         failing: "- push-artifact: {path: app, to: fleet}",
         passing: "- push-artifact: {path: apps, to: fleet}",
+        ..Rule::ERROR
     },
     check: |findings| {
         for step in findings.scenario().steps() {
             let Step::PushArtifact(PushArtifact { path: Some(path), .. }) = &step.value else { continue };
             if !is_in_fleet(path, findings) {
-                findings.error(
+                findings.report(
                     &ARTIFACT_PATH.rule,
                     path.span,
                     format!("the fleet has nothing at `{path}` to push"),

@@ -1,14 +1,30 @@
 //! Rules over whole scenarios: a file for each concern, a line for each rule.
 
+mod bundle;
+mod examples;
 mod expectation;
 mod files;
+mod instance;
+mod manifests;
 mod naming;
+mod order;
+mod parsing;
+mod plain;
 mod probing;
 mod shape;
+mod sync;
+mod templates;
+mod tenancy;
+mod timing;
+mod workload;
+
+#[cfg(test)]
+pub(super) use examples::INSTANCE;
+pub use parsing::PARSE_RULES;
 
 use super::ScenarioRule;
 
-/// Every rule over whole scenarios. `F1xx`; rules of steps are `F2xx`.
+/// Every rule over whole scenarios. `F1xx`: what the file says; `F2xx`: steps, and their order; `F3xx`: objects of the fleet.
 pub const SCENARIO_RULES: &[ScenarioRule] = &[
     shape::NO_PHASES,
     shape::EMPTY_PHASE,
@@ -25,7 +41,71 @@ pub const SCENARIO_RULES: &[ScenarioRule] = &[
     files::REPLACED_FILE,
     files::MOVED_FILE,
     files::ARTIFACT_PATH,
+    templates::TEMPLATE_FILE,
     expectation::NOTHING_JUDGED,
     expectation::UNKNOWN_RULE,
     expectation::UNJUDGED_RULE,
+    timing::UNCOVERED,
+    workload::SLOW,
+    timing::UNUSED_BUDGET,
+    timing::VACUOUS,
+    workload::GOOD_ERROR,
+    timing::NO_TIME,
+    timing::ENDLESS,
+    timing::UNUSED_TIMEOUT,
+    plain::UNUSED_OPERATOR,
+    plain::REPEATED,
+    workload::PORT,
+    workload::ABSENT,
+    workload::BOOTSTRAP_PATH,
+    plain::NO_WAY_BACK,
+    plain::ANY_FAILURE,
+    bundle::RELEASE,
+    order::TOO_SOON,
+    order::UNAWAITED_COMMIT,
+    order::UNAWAITED_INSTANCE,
+    order::NO_OPERATOR,
+    order::EARLY_CLEAN_UP,
+    order::HARD_DELETE,
+    order::ORPHANED_INSTANCE,
+    order::TWO_OWNERS,
+    order::OWN_OUTAGE,
+    order::PRUNED,
+    order::DELETED_FILE,
+    order::MOVED_PATH,
+    manifests::MALFORMED,
+    manifests::APPLIED,
+    instance::NAME,
+    instance::COMPONENTS,
+    sync::PATH,
+    sync::PATCHES,
+    sync::DECRYPTION,
+    manifests::ENCRYPTED,
+    instance::DOWNGRADE,
+    instance::FLOATING,
+    instance::ARTIFACT,
+    sync::NAME,
+    sync::KIND,
+    sync::URL,
+    sync::REF,
+    sync::SECRET,
+    instance::REGISTRY,
+    bundle::INSTANCE_RELEASE,
+    bundle::IMAGE,
+    tenancy::HELM_RELEASE,
+    tenancy::TENANT,
+    tenancy::CROSS_NAMESPACE,
+    tenancy::REMOTE_BASE,
+    manifests::REMOVED_API,
+    manifests::CANARY,
+    manifests::TOO_EARLY,
+    instance::PATCH_TARGET,
+    instance::WORKLOAD_IDENTITY,
+    manifests::MISSING_RESOURCE,
+    manifests::SYNC_FOLDER,
+    manifests::UNKNOWN_SOURCE,
+    manifests::UNKNOWN_DEPENDENCY,
+    workload::ABRUPT,
+    manifests::LATE_RETRY,
+    instance::STORAGE,
 ];

@@ -1,7 +1,7 @@
 //! Phases and steps must be there to be run, and tell themselves apart.
 
 use crate::lint::{Rule, ScenarioRule};
-use crate::steps::Step;
+use crate::steps::{Step, walk};
 
 pub const NO_PHASES: ScenarioRule = ScenarioRule {
     rule: Rule {
@@ -10,11 +10,12 @@ pub const NO_PHASES: ScenarioRule = ScenarioRule {
         explain: "A scenario without phases does nothing, and would pass by doing nothing.",
         failing: "phases: []",
         passing: "phases: [{phase: bootstrap, steps: [bootstrap: {path: clusters/test}]}, {phase: soak, steps: [sleep: {for: 1s, reason: soak}]}]",
+        ..Rule::ERROR
     },
     check: |findings| {
         let scenario = findings.scenario();
         if scenario.phases.is_empty() {
-            findings.error(
+            findings.report(
                 &NO_PHASES.rule,
                 scenario.scenario.span,
                 "the scenario has no phases",
@@ -31,11 +32,12 @@ pub const EMPTY_PHASE: ScenarioRule = ScenarioRule {
         explain: "A phase without steps lasts no time: no sample falls into it, so its budget is never judged.",
         failing: "phases: [{phase: bootstrap, steps: [bootstrap: {path: clusters/test}]}, {phase: soak, steps: []}]",
         passing: "phases: [{phase: bootstrap, steps: [bootstrap: {path: clusters/test}]}, {phase: soak, steps: [sleep: {for: 1s, reason: soak}]}]",
+        ..Rule::ERROR
     },
     check: |findings| {
         for phase in &findings.scenario().phases {
             if phase.steps.is_empty() {
-                findings.error(
+                findings.report(
                     &EMPTY_PHASE.rule,
                     phase.phase.span,
                     format!("the phase `{}` has no steps", phase.phase),
@@ -53,12 +55,13 @@ pub const REPEATED_PHASE: ScenarioRule = ScenarioRule {
         explain: "Reports name phases; two of one name cannot be told apart.",
         failing: "phases: [{phase: a, steps: [sleep: {for: 1s, reason: x}]}, {phase: a, steps: [sleep: {for: 1s, reason: x}]}]",
         passing: "phases: [{phase: a, steps: [sleep: {for: 1s, reason: x}]}, {phase: b, steps: [sleep: {for: 1s, reason: x}]}]",
+        ..Rule::ERROR
     },
     check: |findings| {
         let phases = &findings.scenario().phases;
         for (i, phase) in phases.iter().enumerate() {
             if let Some(first) = phases[..i].iter().find(|p| p.phase.value == phase.phase.value) {
-                findings.error(
+                findings.report(
                     &REPEATED_PHASE.rule,
                     phase.phase.span,
                     format!("a second phase `{}`, after the one in line {}", phase.phase, first.phase.span.line),
@@ -77,19 +80,20 @@ pub const NOTHING_SAMPLED: ScenarioRule = ScenarioRule {
                   sampled, and a step that starves the sampler has none to starve.",
         failing: "phases: [{phase: bootstrap, steps: [bootstrap: {path: clusters/test}]}]",
         passing: "phases: [{phase: bootstrap, steps: [bootstrap: {path: clusters/test}]}, {phase: soak, steps: [sleep: {for: 1s, reason: soak}]}]",
+        ..Rule::ERROR
     },
     check: |findings| {
         let Some((first, later)) = findings.scenario().phases.split_first() else { return };
         if later.is_empty() {
-            findings.error(
+            findings.report(
                 &NOTHING_SAMPLED.rule,
                 first.phase.span,
                 "nothing is sampled: there is no phase after the first",
                 "let the first phase bring the workloads up, and begin what shall be probed in a second one",
             );
         }
-        for step in first.steps.iter().filter(|step| matches!(step.value, Step::StallSampler(_))) {
-            findings.error(
+        for step in first.steps.iter().flat_map(walk).filter(|step| matches!(step.value, Step::StallSampler(_))) {
+            findings.report(
                 &NOTHING_SAMPLED.rule,
                 step.span,
                 "no sampler runs yet in the first phase",

@@ -71,6 +71,7 @@ pub(super) const SYNTAX: Rule = Rule {
     explain: "An expression that is no CEL could never be true.",
     failing: "- assert: {object: deployment/apps/web, cel: object.spec.replicas = 2}",
     passing: "- assert: {object: deployment/apps/web, cel: object.spec.replicas == 2}",
+    ..Rule::ERROR
 };
 
 pub(super) const UNKNOWN_NAME: Rule = Rule {
@@ -80,6 +81,7 @@ pub(super) const UNKNOWN_NAME: Rule = Rule {
               standard library; a name of an object must be one that CEL can write.",
     failing: "- assert: {object: deployment/apps/web, cel: objct.spec.replicas == 2}",
     passing: "- assert: {objects: {web: deployment/apps/web}, cel: web.spec.replicas == 2}",
+    ..Rule::ERROR
 };
 
 pub(super) const LOOKS_AT_NOTHING: Rule = Rule {
@@ -88,6 +90,7 @@ pub(super) const LOOKS_AT_NOTHING: Rule = Rule {
     explain: "An expression that does not look at an object says nothing about it.",
     failing: "- assert: {object: deployment/apps/web, cel: 2 > 1}",
     passing: "- assert: {object: deployment/apps/web, cel: object.spec.replicas > 1}",
+    ..Rule::ERROR
 };
 
 impl Cel {
@@ -99,7 +102,7 @@ impl Cel {
                 let at = narrowed(span, findings.scenario().source.slice(span), &self.expression, error.at);
                 let hint = "write CEL, such as `object.status.readyReplicas == object.spec.replicas` or `has(object.spec.suspend)`; \
                             compare by `==`, join by `&&` and `||`";
-                findings.error(&SYNTAX, at, format!("this is not CEL: {}", error.message), hint);
+                findings.report(&SYNTAX, at, format!("this is not CEL: {}", error.message), hint);
                 return;
             }
         };
@@ -114,7 +117,7 @@ impl Cel {
                 &self.expression,
                 place_of(name, &self.expression),
             );
-            findings.error(
+            findings.report(
                 &UNKNOWN_NAME,
                 at,
                 format!("the expression knows no `{name}`"),
@@ -132,7 +135,7 @@ impl Cel {
                 &self.expression,
                 place_of(&name, &self.expression),
             );
-            findings.error(
+            findings.report(
                 &UNKNOWN_NAME,
                 at,
                 format!("CEL has no function `{name}`"),
@@ -141,14 +144,14 @@ impl Cel {
         }
         for (name, object) in &self.objects {
             if !is_identifier(name) {
-                findings.error(
+                findings.report(
                     &UNKNOWN_NAME,
                     name.span,
                     format!("CEL cannot write the name `{}`", name.value),
                     "use letters, digits and underscores, the first one no digit",
                 );
             } else if !used.contains(name.as_str()) {
-                findings.error(
+                findings.report(
                     &LOOKS_AT_NOTHING,
                     object.span,
                     format!("the expression does not look at {object}"),

@@ -60,13 +60,14 @@ pub(super) const ANY_EVENT: Rule = Rule {
     explain: "Objects have events all the time: one that may have any reason and message, or is merely a normal one, tells nothing.",
     failing: "- assert: {event: {of: kustomization/flux-system/apps}}",
     passing: "- assert: {event: {of: kustomization/flux-system/apps, reason: ReconciliationSucceeded}}",
+    ..Rule::ERROR
 };
 
 impl EventSeen {
     pub(super) fn lint(&self, span: Span, findings: &mut Findings<'_>) {
         let says = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         if !says(&self.reason) && !says(&self.contains) && self.r#type != Some(EventType::Warning) {
-            findings.error(&ANY_EVENT, span, "any event would do", "say its `reason`, or what its message `contains`");
+            findings.report(&ANY_EVENT, span, "any event would do", "say its `reason`, or what its message `contains`");
         }
     }
 }

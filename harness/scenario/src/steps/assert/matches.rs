@@ -30,12 +30,13 @@ pub(super) const EMPTY: Rule = Rule {
     explain: "Every object has no fields and any others: an empty pattern asserts nothing.",
     failing: "- assert: {object: deployment/apps/web, matches: {}}",
     passing: "- assert: {object: deployment/apps/web, matches: {spec: {replicas: 2}}}",
+    ..Rule::ERROR
 };
 
 impl Matches {
     pub(super) fn lint(&self, findings: &mut Findings<'_>) {
         if self.partial.is_empty() {
-            findings.error(
+            findings.report(
                 &EMPTY,
                 self.partial.span,
                 "every object matches this",

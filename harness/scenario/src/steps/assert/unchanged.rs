@@ -83,6 +83,7 @@ pub(super) const UNKNOWN_SNAPSHOT: Rule = Rule {
     explain: "What was not taken before cannot be compared with.",
     failing: "- snapshot: {name: before, of: [deployment/apps/web]}\n- assert: {unchanged: befor}",
     passing: "- snapshot: {name: before, of: [deployment/apps/web]}\n- assert: {unchanged: before}",
+    ..Rule::ERROR
 };
 
 pub(super) const NOT_IN_SNAPSHOT: Rule = Rule {
@@ -91,6 +92,7 @@ pub(super) const NOT_IN_SNAPSHOT: Rule = Rule {
     explain: "Only objects that a snapshot was taken of can be compared with it.",
     failing: "- snapshot: {name: before, of: [deployment/apps/web]}\n- assert: {unchanged: before, of: [service/apps/web]}",
     passing: "- snapshot: {name: before, of: [deployment/apps/web]}\n- assert: {unchanged: before, of: [deployment/apps/web]}",
+    ..Rule::ERROR
 };
 
 impl Unchanged {
@@ -121,12 +123,12 @@ impl Unchanged {
                 };
                 (format!("there is no snapshot `{}`", self.snapshot), help)
             };
-            findings.error(&UNKNOWN_SNAPSHOT, self.snapshot.span, message, help);
+            findings.report(&UNKNOWN_SNAPSHOT, self.snapshot.span, message, help);
             return;
         };
         for object in &self.of {
             if !taken.of.iter().any(|known| known.value == object.value) {
-                findings.error(
+                findings.report(
                     &NOT_IN_SNAPSHOT,
                     object.span,
                     format!("the snapshot `{}` does not hold {object}", self.snapshot),

@@ -18,6 +18,7 @@ pub(super) const EMPTY: Rule = Rule {
     explain: "All of no conditions hold at once, and any of none never does: neither waits for anything.",
     failing: "- wait: {all: []}",
     passing: "- wait: {all: [ready: deployment/apps/web, gone: namespace/old]}",
+    ..Rule::ERROR
 };
 
 pub(super) const VACUOUS: Rule = Rule {
@@ -26,18 +27,19 @@ pub(super) const VACUOUS: Rule = Rule {
     explain: "That nothing has been logged yet is so at once and proves nothing: the line may come a moment later.",
     failing: "- wait: {not: {log: {of: deployment/apps/web, contains: error}}}",
     passing: "- wait: {not: {ready: deployment/apps/web}}",
+    ..Rule::ERROR
 };
 
 pub(super) fn lint(parts: &Spanned<Vec<Condition>>, word: &str, findings: &mut Findings<'_>) {
     if parts.is_empty() {
-        findings.error(&EMPTY, parts.span, format!("`{word}` of no conditions"), "name at least one condition");
+        findings.report(&EMPTY, parts.span, format!("`{word}` of no conditions"), "name at least one condition");
     }
     parts.iter().for_each(|part| part.lint(findings));
 }
 
 pub(super) fn lint_negated(part: &Condition, findings: &mut Findings<'_>) {
     if let Some(log) = a_log_in(part) {
-        findings.error(
+        findings.report(
             &VACUOUS,
             span_of(log),
             "a line that was not logged yet is no news",

@@ -107,6 +107,7 @@ pub(super) const ANY_LINE: Rule = Rule {
     explain: "Every line contains the empty text: the first one that a workload logs would do, whatever it says.",
     failing: "- wait: {log: {of: deployment/apps/web, contains: \"\"}}",
     passing: "- wait: {log: {of: deployment/apps/web, contains: listening}}",
+    ..Rule::ERROR
 };
 
 impl Log {
@@ -117,7 +118,7 @@ impl Log {
                 Pattern::Contains(text) => text.span,
                 Pattern::Matches(regex) => regex.span,
             };
-            findings.error(&ANY_LINE, span, "every line fits this", "write what tells the awaited line from others");
+            findings.report(&ANY_LINE, span, "every line fits this", "write what tells the awaited line from others");
         }
     }
 }

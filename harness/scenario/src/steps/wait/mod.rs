@@ -144,6 +144,7 @@ const NO_PODS: Rule = Rule {
               lines are in the log of the controller that reconciles it.",
     failing: "- wait: {log: {of: kustomization/flux-system/apps, contains: applied}}",
     passing: "- wait: {log: {of: deployment/flux-system/kustomize-controller, contains: applied}}",
+    ..Rule::ERROR
 };
 
 /// Kinds whose pods can be found: by their selector, or because they are pods.
@@ -153,7 +154,7 @@ const WITH_PODS: [&str; 7] =
 /// Reports an object that has no pods of its own.
 fn lint_has_pods(object: &Spanned<ObjectRef>, findings: &mut Findings<'_>) {
     if !has_pods(object) {
-        findings.error(
+        findings.report(
             &NO_PODS,
             object.span,
             format!("{object} has no pods of its own"),

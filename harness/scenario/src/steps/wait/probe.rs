@@ -9,6 +9,7 @@ use crate::lint::{Findings, Rule};
 use crate::names;
 use crate::probes::Probe;
 use crate::span::Spanned;
+use crate::steps::walk;
 use crate::text::{HumanDuration, Name};
 
 /// A probe whose samples have all been good for some time, from everywhere it asks and over each kind of connection. The
@@ -29,27 +30,30 @@ impl fmt::Display for ProbeHealth {
 }
 
 pub(super) const UNKNOWN_PROBE: Rule = Rule {
-    code: "F220",
+    code: "F236",
     name: "unknown-probe",
     explain: "A wait for a probe that the scenario does not have would never end well.",
     failing: "- wait: {probe: {name: wbe, healthy-for: 5s}}",
     passing: "- wait: {probe: {name: web, healthy-for: 5s}}",
+    ..Rule::ERROR
 };
 
 pub(super) const NOT_PROBING_YET: Rule = Rule {
-    code: "F221",
+    code: "F237",
     name: "not-probing-yet",
     explain: "Sampling begins after the first phase, which brings the workloads up: until then a probe has no samples.",
     failing: "phases: [{phase: a, steps: [wait: {probe: {name: web, healthy-for: 5s}}]}, {phase: b, steps: [sleep: {for: 1s, reason: soak}]}]",
     passing: "phases: [{phase: a, steps: [sleep: {for: 1s, reason: x}]}, {phase: b, steps: [wait: {probe: {name: web, healthy-for: 5s}}]}]",
+    ..Rule::ERROR
 };
 
 pub(super) const NO_SAMPLE_IN_TIME: Rule = Rule {
     code: "F222",
     name: "no-sample-in-time",
     explain: "A time that is shorter than the probe's interval may hold no sample at all: it would prove nothing.",
-    failing: "probes: [http: {name: web, node-port: 30080, rate: 30/m}]\n- wait: {probe: {name: web, healthy-for: 1s}}",
-    passing: "probes: [http: {name: web, node-port: 30080, rate: 30/m}]\n- wait: {probe: {name: web, healthy-for: 10s}}",
+    failing: "probes: [http: {name: web, node-port: 30080, rate: 1/s}]\n- wait: {probe: {name: web, healthy-for: 500ms}}",
+    passing: "probes: [http: {name: web, node-port: 30080, rate: 1/s}]\n- wait: {probe: {name: web, healthy-for: 10s}}",
+    ..Rule::ERROR
 };
 
 impl ProbeHealth {
@@ -59,7 +63,7 @@ impl ProbeHealth {
             let known: Vec<&str> = scenario.probes.iter().map(|probe| probe.name().as_str()).collect();
             let meant = names::nearest(self.name.as_str(), known.iter().copied());
             let help = meant.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-            findings.error(
+            findings.report(
                 &UNKNOWN_PROBE,
                 self.name.span,
                 format!("there is no probe `{}`", self.name),
@@ -68,8 +72,9 @@ impl ProbeHealth {
             return;
         };
         let here = findings.here();
-        if scenario.phases.first().is_some_and(|first| first.steps.iter().any(|step| step.span == here)) {
-            findings.error(
+        if scenario.phases.first().is_some_and(|first| first.steps.iter().flat_map(walk).any(|step| step.span == here))
+        {
+            findings.report(
                 &NOT_PROBING_YET,
                 self.name.span,
                 "no probe runs yet in the first phase",
@@ -78,7 +83,7 @@ impl ProbeHealth {
         }
         let Probe::Http(http) = &probe.value;
         if self.healthy_for.get() < http.rate.interval() {
-            findings.error(
+            findings.report(
                 &NO_SAMPLE_IN_TIME,
                 self.healthy_for.span,
                 format!("at {} the probe `{}` may take no sample in {}", http.rate, self.name, self.healthy_for),
