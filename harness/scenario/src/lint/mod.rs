@@ -24,6 +24,7 @@ use crate::model::Scenario;
 use crate::span::{Source, Span};
 use crate::steps;
 use crate::text::RelPath;
+use crate::vars::TEMPLATE;
 use fleet::{Fleet, Manifest};
 
 /// A rule, as its explanation shows it. Its examples are sections of a scenario file or steps of a phase; the rest is as in
@@ -237,9 +238,21 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// What is at a path in the fleet, if anything.
+    /// What is at a path in the fleet, if anything. A template is where it is rendered to.
     pub fn find_in_fleet(&self, path: &RelPath) -> Option<Found> {
-        self.files.find(&format!("{}/{path}", self.scenario.fleet.value))
+        let path = format!("{}/{path}", self.scenario.fleet.value);
+        self.files.find(&path).or_else(|| self.files.find(&format!("{path}{TEMPLATE}")))
+    }
+
+    /// The text of a file as it comes to be in the fleet's repository; none where there is none, or its template cannot be
+    /// rendered.
+    pub fn read_in_fleet(&self, path: &RelPath) -> Option<String> {
+        let path = format!("{}/{path}", self.scenario.fleet.value);
+        let rendered = || {
+            let template = self.files.read(&format!("{path}{TEMPLATE}"))?;
+            self.scenario.variables.render(&template).ok()
+        };
+        self.files.read(&path).or_else(rendered)
     }
 
     /// Where a file that a step names is.

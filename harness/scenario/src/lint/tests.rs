@@ -109,6 +109,32 @@ fn a_replaced_text_may_come_from_an_earlier_commit() {
     assert_eq!(findings(&phases([written, replaced]), &[]).to_text(), "");
 }
 
+/// A template stands in the repository under the name, and with the text, that it is rendered to.
+#[test]
+fn templates_and_what_was_moved_can_be_changed() {
+    let template = [("fleets/web/apps/greeting.yaml.j2", "greeting: {{ greeting }}\n")];
+    let found = |steps: &str| {
+        findings(&format!("vars: {{greeting: hello}}\n{steps}\n- wait: {{revision: head}}"), &template).to_text()
+    };
+    assert_eq!(found("- commit: {message: m, replace: {apps/greeting.yaml: {'greeting: hello': 'greeting: hi'}}}"), "");
+    assert_eq!(found("- commit: {message: m, move: {apps/greeting.yaml: apps/words.yaml}}"), "");
+    assert_eq!(found("- commit: {message: m, move: {apps: b}}\n- commit: {message: m, replace: {b/web.yaml: {old: new}}}"), "");
+    assert_eq!(found("- commit: {message: m, move: {apps: b}}\n- commit: {message: m, delete: [b/web.yaml]}"), "");
+    let unknown = found("- commit: {message: m, replace: {apps/greeting.yaml: {'greeting: {{ greeting }}!': x}}}");
+    assert!(unknown.contains("`apps/greeting.yaml` does not contain this text"), "{unknown}");
+}
+
+/// Flux prunes by what it follows, and that is the branch that it was bootstrapped from.
+#[test]
+fn a_branch_that_flux_does_not_follow_may_lose_anything() {
+    let found = |branch: &str| {
+        let delete = format!("{{message: m, delete: [clusters/test/flux-system]{branch}}}");
+        findings(&format!("- commit: {delete}\n- wait: {{revision: head}}"), &[]).to_text()
+    };
+    assert!(found("").contains("Flux would prune itself"));
+    assert_eq!(found(", branch: other"), "");
+}
+
 /// What an editor passes on has no name, and what would be beside it cannot be looked for.
 #[test]
 fn a_scenario_that_is_no_file() {

@@ -51,6 +51,11 @@ impl Commit {
         self.branch.as_ref().map_or(MAIN, |branch| branch.as_str())
     }
 
+    /// Whether it goes to the branch that Flux was bootstrapped from. What Flux does not follow, it does not prune by.
+    pub fn is_to_main(&self) -> bool {
+        self.branch() == MAIN
+    }
+
     fn changes_files(&self) -> bool {
         !(self.write.is_empty() && self.delete.is_empty() && self.replace.is_empty() && self.r#move.is_empty())
     }

@@ -88,10 +88,13 @@ pub const REPLACED_FILE: ScenarioRule = ScenarioRule {
         for step in scenario.steps() {
             let Step::Commit(commit) = &step.value else { continue };
             for (path, texts) in &commit.replace {
-                if written.contains(&&path.value) {
+                if written.iter().any(|written| is_below(written, path)) {
                     continue;
                 }
-                let Some(content) = findings.files().read(&format!("{}/{path}", scenario.fleet.value)) else {
+                let Some(content) = findings.read_in_fleet(path) else {
+                    if findings.find_in_fleet(path).is_some() {
+                        continue; // A template that cannot be rendered is reported by itself.
+                    }
                     findings.report(
                         &REPLACED_FILE.rule,
                         path.span,
@@ -172,14 +175,16 @@ fn commits<'a>(findings: &Findings<'a>) -> impl Iterator<Item = &'a Commit> + us
     })
 }
 
+/// Whether a path is another, or leads into it.
+fn is_below(outer: &RelPath, inner: &RelPath) -> bool {
+    inner.as_str().strip_prefix(outer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Whether a path is in the fleet, or may come to be by a commit or by `flux bootstrap`.
 fn is_in_fleet(path: &RelPath, findings: &Findings<'_>) -> bool {
-    let below = |outer: &RelPath, inner: &RelPath| {
-        inner.as_str().strip_prefix(outer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
     let committed = || {
         let made = commits(findings).flat_map(|commit| commit.write.keys().chain(commit.r#move.values()));
-        made.into_iter().any(|made| below(made, path) || below(path, made))
+        made.into_iter().any(|made| is_below(made, path) || is_below(path, made))
     };
     let bootstrapped = || {
         findings.scenario().steps().any(|step| match &step.value {

@@ -166,7 +166,8 @@ pub const EARLY_CLEAN_UP: ScenarioRule = ScenarioRule {
                 return;
             }
             let Step::Commit(commit) = &stop.step.value else { continue };
-            for path in commit.delete.iter().filter(|path| format!("{folder}/").starts_with(&format!("{path}/"))) {
+            let deleted = commit.delete.iter().filter(|_| commit.is_to_main());
+            for path in deleted.filter(|path| format!("{folder}/").starts_with(&format!("{path}/"))) {
                 findings.report(
                     &EARLY_CLEAN_UP.rule,
                     path.span,
@@ -338,7 +339,7 @@ pub const PRUNED: ScenarioRule = ScenarioRule {
                         report_pruned(findings, stop, name, &path);
                     }
                 }
-                Step::Commit(commit) => {
+                Step::Commit(commit) if commit.is_to_main() => {
                     let fleet = findings.fleet();
                     for path in &commit.delete {
                         // Whole folders go with what they lead to; that is what their authors mean.
@@ -392,8 +393,9 @@ pub const DELETED_FILE: ScenarioRule = ScenarioRule {
                 Step::Bootstrap(bootstrap) => added.push(format!("{}/flux-system/gotk-sync.yaml", bootstrap.path)),
                 Step::Commit(commit) => {
                     for path in &commit.delete {
-                        let was_added =
-                            added.iter().any(|file| file == path.as_str() || file.starts_with(&format!("{path}/")));
+                        let was_added = added.iter().any(|file| {
+                            format!("{file}/").starts_with(&format!("{path}/")) || path.as_str().starts_with(&format!("{file}/"))
+                        });
                         if !was_added
                             && !fleet.has_file(path.as_str())
                             && !fleet.has_folder(path.as_str())
@@ -407,7 +409,7 @@ pub const DELETED_FILE: ScenarioRule = ScenarioRule {
                             );
                         }
                     }
-                    added.extend(commit.write.keys().map(ToString::to_string));
+                    added.extend(commit.write.keys().chain(commit.r#move.values()).map(ToString::to_string));
                 }
                 _ => {}
             }
