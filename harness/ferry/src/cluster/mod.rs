@@ -43,12 +43,12 @@ pub enum ClusterError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A request failed.
-    #[error("{what}: {source}")]
+    #[error("{what}: {}", in_words(answer))]
     Request {
         /// What was asked.
         what: String,
         /// What came back.
-        source: Box<kube::Error>,
+        answer: Box<kube::Error>,
     },
     /// The kind is not served.
     #[error(transparent)]
@@ -112,6 +112,34 @@ pub fn to_json(mut object: DynamicObject, resource: &ApiResource) -> Value {
 }
 
 /// Names a failed request.
-pub fn request(what: String, source: kube::Error) -> ClusterError {
-    ClusterError::Request { what, source: Box::new(source) }
+pub fn request(what: String, answer: kube::Error) -> ClusterError {
+    ClusterError::Request { what, answer: Box::new(answer) }
+}
+
+/// What came back, as kubectl shows it: of what the API server refused, its own words.
+pub fn in_words(answer: &kube::Error) -> String {
+    match answer {
+        kube::Error::Api(status) if !status.message.is_empty() => match status.reason.as_str() {
+            "" => format!("{} ({})", status.message, status.code),
+            reason => format!("{} ({reason})", status.message),
+        },
+        other => crate::edge::chain(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    #[test]
+    fn a_refused_request_is_told_in_the_servers_words() {
+        let text = |status: Status| {
+            request("delete configmap/apps/note".into(), kube::Error::Api(Box::new(status))).to_string()
+        };
+        let not_found = Status::failure("configmaps \"note\" not found", "NotFound").with_code(404);
+        assert_eq!(text(not_found), "delete configmap/apps/note: configmaps \"note\" not found (NotFound)");
+        let nameless = Status::failure("no endpoints available", "").with_code(503);
+        assert_eq!(text(nameless), "delete configmap/apps/note: no endpoints available (503)");
+    }
 }

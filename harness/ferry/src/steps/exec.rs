@@ -50,6 +50,9 @@ fn kubectl_exec(object: &ObjectRef, container: Option<&str>, stdin: bool, words:
 /// taken for the command's.
 const NOT_ZERO: &str = "command terminated with exit code ";
 
+/// What the container runtime says of a program that the image does not hold.
+const NO_PROGRAM: &str = "executable file not found";
+
 /// What the command in the pod did, told from what kubectl did.
 fn of_the_command(object: &ObjectRef, mut output: Output) -> Result<Output, StepError> {
     if output.exit_code == 0 {
@@ -58,10 +61,12 @@ fn of_the_command(object: &ObjectRef, mut output: Output) -> Result<Output, Step
     let told = output.stderr.lines().last().is_some_and(|last| last.starts_with(NOT_ZERO));
     if !told {
         let what = format!("kubectl could not run the command in {object}: {}", output.last_words());
-        return Err(StepError::mismatch(
-            what,
-            "the pod must run, and hold the program: `wait` for it first".to_string(),
-        ));
+        let hint = if output.stderr.contains(NO_PROGRAM) {
+            "the container's image does not hold that program; many hold but their own, and no shell"
+        } else {
+            "the pod must run: `wait` for it first"
+        };
+        return Err(StepError::mismatch(what, hint.to_owned()));
     }
     let kept = output.stderr.rfind(NOT_ZERO).unwrap_or_default();
     output.stderr.truncate(kept);
@@ -95,5 +100,9 @@ mod tests {
         let error =
             of_the_command(&object, output(1, "Error from server (NotFound): deployments.apps \"web\" not found\n"));
         insta::assert_snapshot!(error.unwrap_err(), @r#"kubectl could not run the command in deployment/apps/web: Error from server (NotFound): deployments.apps "web" not found"#);
+        let hint = |stderr: &str| of_the_command(&object, output(1, stderr)).unwrap_err().hint().unwrap();
+        assert!(hint("Error from server (BadRequest): pod web-0 does not have a host assigned").contains("must run"));
+        let no_program = "error: failed to start exec: exec: \"cat\": executable file not found in $PATH: unknown";
+        assert!(hint(no_program).contains("does not hold that program"));
     }
 }

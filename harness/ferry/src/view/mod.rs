@@ -73,6 +73,10 @@ fn headline(event: &Event, state: &RunState) -> Option<String> {
             let took = fmt::duration(event.t - step.started);
             match outcome {
                 ferry_record::event::Outcome::Done => format!("  ✔ {} ({took})", step.title),
+                // Whether it failed as it was to is for the step around it to say.
+                ferry_record::event::Outcome::Failed { error, .. } if is_expected_to_fail(step, state) => {
+                    format!("  · {} failed ({took}): {error}", step.title)
+                }
                 ferry_record::event::Outcome::Failed { error, .. } => {
                     format!("  ✘ {} ({took}): {error}", step.title)
                 }
@@ -93,6 +97,11 @@ fn headline(event: &Event, state: &RunState) -> Option<String> {
         EventKind::Verdict(judgement) => format!("verdict: {}", judgement.verdict),
         _ => return None,
     })
+}
+
+/// Whether the step around it expects it to fail.
+fn is_expected_to_fail(step: &Step, state: &RunState) -> bool {
+    step.parent.and_then(|around| state.steps.get(&around)).is_some_and(|around| around.kind == "expect-failure")
 }
 
 /// `wait until x is ready (12 s of 5m00s): why not yet`

@@ -135,4 +135,28 @@ mod tests {
         [  51.0s] SIGINT: ending the run in order; once more to leave at once
         ");
     }
+
+    #[test]
+    fn a_failure_that_is_expected_is_none() {
+        let within = |step: usize, kind: &str, parent: Option<usize>, title: &str| EventKind::StepStarted {
+            step,
+            phase: 0,
+            kind: kind.into(),
+            title: title.into(),
+            place: None,
+            deadline: None,
+            parent,
+        };
+        let failed = Outcome::Failed { error: "note not found".into(), hint: None };
+        let events = vec![
+            (0, frame()),
+            (0, within(0, "expect-failure", None, "expect “not found” from: delete note")),
+            (0, within(1, "delete", Some(0), "delete note")),
+            (SECOND, EventKind::StepEnded { step: 1, outcome: failed.clone() }),
+            (SECOND, EventKind::StepEnded { step: 0, outcome: Outcome::Done }),
+            (SECOND, within(2, "delete", None, "delete note")),
+            (2 * SECOND, EventKind::StepEnded { step: 2, outcome: failed }),
+        ];
+        insta::assert_snapshot!(show(events), @"");
+    }
 }

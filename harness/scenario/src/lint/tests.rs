@@ -118,7 +118,10 @@ fn templates_and_what_was_moved_can_be_changed() {
     };
     assert_eq!(found("- commit: {message: m, replace: {apps/greeting.yaml: {'greeting: hello': 'greeting: hi'}}}"), "");
     assert_eq!(found("- commit: {message: m, move: {apps/greeting.yaml: apps/words.yaml}}"), "");
-    assert_eq!(found("- commit: {message: m, move: {apps: b}}\n- commit: {message: m, replace: {b/web.yaml: {old: new}}}"), "");
+    assert_eq!(
+        found("- commit: {message: m, move: {apps: b}}\n- commit: {message: m, replace: {b/web.yaml: {old: new}}}"),
+        ""
+    );
     assert_eq!(found("- commit: {message: m, move: {apps: b}}\n- commit: {message: m, delete: [b/web.yaml]}"), "");
     let unknown = found("- commit: {message: m, replace: {apps/greeting.yaml: {'greeting: {{ greeting }}!': x}}}");
     assert!(unknown.contains("`apps/greeting.yaml` does not contain this text"), "{unknown}");

@@ -89,8 +89,7 @@ const WITH_PODS: [&str; 7] = ["pod", "deployment", "statefulset", "daemonset", "
 
 impl StepKind for Exec {
     const KIND: &'static str = "exec";
-    const EXAMPLE: &'static str =
-        "exec: {in: deployment/apps/web, command: [cat, /etc/hostname], expect: {stdout-matches: '^web-'}}";
+    const EXAMPLE: &'static str = "exec: {in: deployment/kube-system/coredns, command: [coredns, -version], expect: {stdout-matches: '^CoreDNS-'}}";
     const RULES: &'static [Rule] = &[NO_COMMAND, NO_POD, CONTAINER_OF_NO_POD, ONE_WORD_COMMAND];
 }
 

@@ -37,7 +37,7 @@ impl Flux {
 impl StepKind for Flux {
     const KIND: &'static str = "flux";
     const EXAMPLE: &'static str =
-        "flux: {args: [trace, kustomization, flux-system], expect: {exit: 1, stderr-contains: not managed by Flux}}";
+        "flux: {args: [trace, kustomization, flux-system], expect: {stderr-contains: not managed by Flux}}";
     const RULES: &'static [Rule] = &[FLUX_ARGUMENTS, FLUX_BOOTSTRAP, FLUX_ASKS];
 }
 

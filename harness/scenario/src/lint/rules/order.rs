@@ -394,7 +394,8 @@ pub const DELETED_FILE: ScenarioRule = ScenarioRule {
                 Step::Commit(commit) => {
                     for path in &commit.delete {
                         let was_added = added.iter().any(|file| {
-                            format!("{file}/").starts_with(&format!("{path}/")) || path.as_str().starts_with(&format!("{file}/"))
+                            format!("{file}/").starts_with(&format!("{path}/"))
+                                || path.as_str().starts_with(&format!("{file}/"))
                         });
                         if !was_added
                             && !fleet.has_file(path.as_str())
