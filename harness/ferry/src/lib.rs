@@ -27,6 +27,7 @@ pub fn start_process() {
     }
     // Both ring and aws-lc are in reach of rustls; without a choice it panics at the first connection.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let filter = EnvFilter::try_from_env("FERRY_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    // A request that failed is for the step that made it to tell: it may be meant to, as while a node boots.
+    let filter = EnvFilter::try_from_env("FERRY_LOG").unwrap_or_else(|_| EnvFilter::new("error,kube_client=off"));
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }

@@ -1,6 +1,6 @@
 //! `restart`: pods deleted and their successors awaited, or a node killed and booted again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ferry_scenario::steps::{Restart, Victim};
@@ -114,10 +114,17 @@ fn belongs(pod: &Value, workload: &Value) -> bool {
 async fn node(written: &str, cx: &Context<'_>) -> Result<(), StepError> {
     let name = cx.stage.cluster().node(written)?.name.clone();
     let before = cx.cluster.get("node", None, &name).await?.as_ref().and_then(heartbeat);
+    let killed = lives(&pods_on(&name, cx).await?);
     cx.stage.provider().restart_node(cx.stage.cluster(), &name).await?;
     let looks = polled(LOOK, || async {
-        match tokio::time::timeout(ANSWER, cx.cluster.get("node", None, &name)).await {
-            Ok(Ok(node)) => booted(node.as_ref(), before.as_deref()),
+        let look = async {
+            match booted(cx.cluster.get("node", None, &name).await?.as_ref(), before.as_deref()) {
+                Check::Met(_) => Ok(back(&pods_on(&name, cx).await?, &killed)),
+                not_yet => Ok(not_yet),
+            }
+        };
+        match tokio::time::timeout(ANSWER, look).await {
+            Ok(Ok(check)) => check,
             Ok(Err(error @ ClusterError::Resolve(_) | error @ ClusterError::Request { .. })) => {
                 Check::NotYet(crate::edge::chain(&error))
             }
@@ -125,8 +132,45 @@ async fn node(written: &str, cx: &Context<'_>) -> Result<(), StepError> {
             Err(_) => Check::NotYet(format!("the API server did not answer within {ANSWER:?}")),
         }
     });
-    cx.until(format!("node {written} ready again"), looks).await?;
+    cx.until(format!("node {written} ready again, with its pods"), looks).await?;
     Ok(())
+}
+
+/// The pods on a node, of all namespaces.
+async fn pods_on(node: &str, cx: &Context<'_>) -> Result<Vec<Value>, ClusterError> {
+    let (api, resource) = cx.cluster.api_and_resource("pod", None).await?;
+    let params = ListParams::default().fields(&format!("spec.nodeName={node}"));
+    let listed = api.list(&params).await.map_err(|e| request(format!("list the pods of node {node}"), e))?;
+    Ok(listed.items.into_iter().map(|pod| to_json(pod, &resource)).collect())
+}
+
+/// The running containers of those pods that are ready, by the pods' UIDs.
+fn lives(pods: &[Value]) -> BTreeMap<String, BTreeSet<String>> {
+    let ready = pods.iter().filter(|pod| matches!(readiness(Some(pod)), Check::Met(_)));
+    ready.map(|pod| (text(pod, "/metadata/uid").to_owned(), running(pod))).collect()
+}
+
+/// The ids of a pod's running containers.
+fn running(pod: &Value) -> BTreeSet<String> {
+    let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array).into_iter().flatten();
+    let running = statuses.filter(|status| status["state"]["running"].is_object());
+    running.filter_map(|status| status["containerID"].as_str().map(str::to_owned)).collect()
+}
+
+/// Whether every pod that was ready before, and is still there, is ready again in new containers. Until its kubelet has come
+/// to a pod, the API has the pod as it was before: ready, and at an address that may be another's by now.
+fn back(pods: &[Value], killed: &BTreeMap<String, BTreeSet<String>>) -> Check {
+    let expected = pods.iter().filter_map(|pod| Some((pod, killed.get(text(pod, "/metadata/uid"))?)));
+    let not_yet: Vec<&str> = expected
+        .filter(|(pod, old)| {
+            !matches!(readiness(Some(pod)), Check::Met(_)) || running(pod).iter().any(|id| old.contains(id))
+        })
+        .map(|(pod, _)| text(pod, "/metadata/name"))
+        .collect();
+    match not_yet.as_slice() {
+        [] => Check::Met(format!("{} pods run again", killed.len())),
+        pods => Check::NotYet(format!("not back yet: {}", pods.join(", "))),
+    }
 }
 
 /// Whether a node is ready by what its kubelet has said since it was killed. What it said before stands in the API until then.
@@ -206,5 +250,23 @@ mod tests {
         assert_eq!(booted(None, Some("10:00:00Z")), silent);
         assert!(matches!(booted(Some(&node("10:00:09Z", "False")), Some("10:00:00Z")), Check::NotYet(_)));
         assert_eq!(booted(Some(&node("10:00:09Z", "True")), Some("10:00:00Z")), Check::Met("m".into()));
+    }
+
+    #[test]
+    fn pods_of_a_node_are_believed_by_their_new_containers() {
+        let on_node = |name: &str, container: &str, ready: &str| {
+            let mut pod = pod(name, ready);
+            pod["status"]["containerStatuses"] = json!([{"containerID": container, "state": {"running": {}}}]);
+            pod
+        };
+        let killed = lives(&[on_node("a", "a1", "True"), on_node("b", "b1", "True"), on_node("c", "c1", "False")]);
+        let seen = |a: &Value, b: &Value| back(&[a.clone(), b.clone(), on_node("d", "d1", "False")], &killed);
+        let (new_a, new_b) = (on_node("a", "a2", "True"), on_node("b", "b2", "True"));
+        assert_eq!(seen(&on_node("a", "a1", "True"), &new_b), Check::NotYet("not back yet: web-a".into()));
+        assert_eq!(seen(&new_a, &on_node("b", "b2", "False")), Check::NotYet("not back yet: web-b".into()));
+        // One that was not ready before is not waited for, nor is one that came since.
+        assert_eq!(seen(&new_a, &new_b), Check::Met("2 pods run again".into()));
+        // One that is gone has been replaced by its workload, elsewhere or under another name.
+        assert_eq!(back(&[new_a], &killed), Check::Met("2 pods run again".into()));
     }
 }

@@ -18,6 +18,12 @@ masquerade() {
     iptables --wait -t nat -A POSTROUTING -s "$POD_SUBNET" -j FERRY-MASQ
 }
 
+# A pod that is gone answers nobody: without this, what is sent to its address would leave the machine by the default route,
+# and a router or a proxy out there could answer in its place. Pods and peers have routes of their own, which come first.
+keep_in() {
+  ip route replace unreachable "$POD_SUBNET"
+}
+
 configure() { # podCIDR
   local file=/etc/cni/net.d/10-ferry.conflist
   [ ! -e $file ] || return 0
@@ -42,6 +48,7 @@ apply() { # name podCIDR address
 }
 
 masquerade
+keep_in
 while :; do
   version=
   # A list first, so that peers which left while the watch was down lose their routes only when their range is reused.
