@@ -25,8 +25,12 @@ fn every_scenario_is_in_order() {
     insta::assert_debug_snapshot!(names, @r#"
     [
         "self_test::broken_workload::k8s_1_34::kind",
+        "self_test::language::k8s_1_34::kind",
+        "self_test::node_restart::k8s_1_34::kind",
         "self_test::starved_sampler::k8s_1_34::kind",
         "single_tenant::official::k8s_1_34::kind",
+        "single_tenant::operator_by_flux::k8s_1_34::kind",
+        "single_tenant::operator_by_helm::k8s_1_34::kind",
     ]
     "#);
     for entry in entries {
