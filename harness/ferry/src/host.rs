@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use ferry_lab::container::Output;
+use ferry_lab::container::{Output, last_words};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
@@ -30,7 +30,7 @@ pub enum HostError {
         source: std::io::Error,
     },
     /// It did not end in time.
-    #[error("`{program}` on this host did not end within {within:?} and was killed; it said: {said}")]
+    #[error("`{program}` on this host did not end within {within:?} and was killed; {}", last_words(said))]
     Deadline {
         /// The program.
         program: String,

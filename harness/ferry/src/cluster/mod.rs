@@ -50,6 +50,14 @@ pub enum ClusterError {
         /// What came back.
         answer: Box<kube::Error>,
     },
+    /// A request was not answered in time.
+    #[error("{what}: no answer within {within:?}")]
+    Silent {
+        /// What was asked.
+        what: String,
+        /// What it had.
+        within: std::time::Duration,
+    },
     /// The kind is not served.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
@@ -120,11 +128,23 @@ pub fn request(what: String, answer: kube::Error) -> ClusterError {
 pub fn in_words(answer: &kube::Error) -> String {
     match answer {
         kube::Error::Api(status) if !status.message.is_empty() => match status.reason.as_str() {
-            "" => format!("{} ({})", status.message, status.code),
-            reason => format!("{} ({reason})", status.message),
+            "" => format!("{} ({})", shortened(&status.message), status.code),
+            reason => format!("{} ({reason})", shortened(&status.message)),
         },
         other => crate::edge::chain(other),
     }
+}
+
+/// Without its middle, if it is long: of an object that it cannot decode the API server quotes the whole, then says why.
+fn shortened(message: &str) -> String {
+    const KEPT: usize = 240;
+    let length = message.chars().count();
+    if length <= 2 * KEPT {
+        return message.to_owned();
+    }
+    let start: String = message.chars().take(KEPT).collect();
+    let end: String = message.chars().skip(length - KEPT).collect();
+    format!("{start} … {end}")
 }
 
 #[cfg(test)]
@@ -139,6 +159,10 @@ mod tests {
         };
         let not_found = Status::failure("configmaps \"note\" not found", "NotFound").with_code(404);
         assert_eq!(text(not_found), "delete configmap/apps/note: configmaps \"note\" not found (NotFound)");
+        let long = format!("invalid value: {}: cannot unmarshal string into replicas", "ä".repeat(9_000));
+        let said = text(Status::failure(&long, "Invalid"));
+        assert!(said.contains("invalid value: ä") && said.ends_with("into replicas (Invalid)"), "{said}");
+        assert!(said.chars().count() < 600, "{said}");
         let nameless = Status::failure("no endpoints available", "").with_code(503);
         assert_eq!(text(nameless), "delete configmap/apps/note: no endpoints available (503)");
     }

@@ -71,6 +71,27 @@ fn failed_as_expected(outcome: Outcome, message: &str) -> Outcome {
     }
 }
 
+/// How steps ended together that were carried out side by side; each is named that failed.
+fn side_by_side(branches: Vec<(String, Outcome)>) -> Outcome {
+    let all = branches.len();
+    let failed: Vec<(String, Option<String>)> = branches
+        .iter()
+        .filter_map(|(title, outcome)| match outcome {
+            Outcome::Failed { error, hint } => Some((format!("{title}: {error}"), hint.clone())),
+            _ => None,
+        })
+        .collect();
+    match failed.as_slice() {
+        [] => branches.into_iter().map(|(_, outcome)| outcome).find(|o| *o != Outcome::Done).unwrap_or(Outcome::Done),
+        [(error, hint)] => Outcome::Failed { error: error.clone(), hint: hint.clone() },
+        [(_, hint), ..] => {
+            let errors: Vec<&str> = failed.iter().map(|(error, _)| error.as_str()).collect();
+            let error = format!("{} of {all} failed: {}", failed.len(), errors.join("; then "));
+            Outcome::Failed { error, hint: hint.clone() }
+        }
+    }
+}
+
 impl<'a> Executor<'a> {
     /// An executor that has done nothing yet.
     pub fn new(
@@ -166,7 +187,8 @@ impl<'a> Executor<'a> {
             Step::Parallel(parallel) => {
                 let branches = parallel.0.iter().map(|branch| self.one(inner, branch, &Outcome::Done));
                 let outcomes = futures::future::join_all(branches).await;
-                outcomes.into_iter().find(|outcome| *outcome != Outcome::Done).unwrap_or(Outcome::Done)
+                let titles = parallel.0.iter().map(|branch| branch.action().title(self.scenario));
+                side_by_side(titles.zip(outcomes).collect())
             }
             Step::Repeat(repeat) => {
                 for time in 1..=repeat.times.value {
@@ -267,6 +289,20 @@ mod tests {
         let outcome = failed_as_expected(outcome, "is forbidden");
         assert_eq!(outcome.error(), error);
         assert_eq!(outcome == Outcome::Done, error.is_none());
+    }
+
+    #[test]
+    fn steps_side_by_side_are_named_where_they_fail() {
+        let ended = |outcomes: [Outcome; 3]| {
+            side_by_side(["a", "b", "c"].map(String::from).into_iter().zip(outcomes).collect())
+        };
+        assert_eq!(ended([Outcome::Done, Outcome::Done, Outcome::Done]), Outcome::Done);
+        assert_eq!(ended([Outcome::Done, Outcome::Cancelled, Outcome::Done]), Outcome::Cancelled);
+        assert_eq!(ended([Outcome::Cancelled, failed("no"), Outcome::Done]), failed("b: no"));
+        assert_eq!(
+            ended([failed("no"), Outcome::Done, failed("not so")]),
+            failed("2 of 3 failed: a: no; then c: not so")
+        );
     }
 
     #[test]

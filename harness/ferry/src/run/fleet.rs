@@ -84,6 +84,7 @@ const REVERT: Script = Script {
 const COMMIT: Script = Script {
     shown: "git commit, git push",
     text: r#"git add --all
+        if git diff --cached --quiet; then echo "nothing in the fleet would change by it" >&2; exit 1; fi
         git commit --quiet --message "$1"
         git push --quiet --set-upstream origin HEAD
         git rev-parse HEAD

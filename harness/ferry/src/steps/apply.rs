@@ -74,7 +74,7 @@ async fn patch(
 fn may_pass(error: &ClusterError) -> bool {
     match error {
         ClusterError::Resolve(ResolveError::Ambiguous { .. }) | ClusterError::Kubeconfig { .. } => false,
-        ClusterError::Resolve(_) => true,
+        ClusterError::Resolve(_) | ClusterError::Silent { .. } => true,
         ClusterError::Request { answer, .. } => match &**answer {
             kube::Error::Api(status) => {
                 status.code == 404 || status.code == 409 || status.code == 429 || status.code >= 500

@@ -1,6 +1,6 @@
 //! What a command of the scenario did, against what it should have.
 
-use ferry_lab::container::Output;
+use ferry_lab::container::{Output, last_words};
 use ferry_scenario::steps::{CommandExpect, Unexpected};
 
 /// A command did otherwise than expected.
@@ -15,10 +15,6 @@ pub struct CommandError {
     pub unexpected: Unexpected,
     /// The end of what it said.
     pub said: String,
-}
-
-fn last_words(said: &str) -> String {
-    if said.trim().is_empty() { "it said nothing".into() } else { format!("the end of what it said: {said}") }
 }
 
 /// Holds a command's end against what was expected.

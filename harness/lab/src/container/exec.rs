@@ -52,7 +52,10 @@ pub enum ExecError {
         output: Box<Output>,
     },
     /// It did not end in time, and was killed.
-    #[error("`{command}` in container {container} did not end within {deadline:?} and was killed; it said: {said}")]
+    #[error(
+        "`{command}` in container {container} did not end within {deadline:?} and was killed; {}",
+        last_words(said)
+    )]
     Deadline {
         /// The command.
         command: String,
@@ -108,6 +111,11 @@ impl Output {
         let said = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
         tail(said)
     }
+}
+
+/// What something said last, as the end of an error.
+pub fn last_words(said: &str) -> String {
+    if said.trim().is_empty() { "it said nothing".into() } else { format!("the end of what it said: {said}") }
 }
 
 fn tail(text: &str) -> String {

@@ -19,7 +19,7 @@ use testcontainers::core::{IntoContainerPort, Mount};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, CopyTargetOptions, ImageExt};
 
-pub use exec::{Exec, ExecError, LineSink, Output, Stream};
+pub use exec::{Exec, ExecError, LineSink, Output, Stream, last_words};
 pub use files::File;
 use image::LabImage;
 pub use logs::LogError;

@@ -31,6 +31,7 @@ pub(super) fn stream<'a>(wanted: &'a Log, look: Look<'a>) -> BoxStream<'a, Check
         followed: HashSet::new(),
         lines: SelectAll::new(),
         list_at: Instant::now(),
+        exists: false,
         pods: 0,
         read: 0,
     };
@@ -59,6 +60,7 @@ struct Follower<'a> {
     followed: HashSet<Life>,
     lines: SelectAll<BoxStream<'a, Said>>,
     list_at: Instant,
+    exists: bool,
     pods: usize,
     read: usize,
 }
@@ -82,6 +84,7 @@ impl Follower<'_> {
                 () = sleep_until(self.list_at) => {
                     self.list_at = Instant::now() + AGAIN;
                     return match self.list().await {
+                        Ok(()) if !self.exists => Check::NotYet(format!("{} does not exist yet", self.wanted.of)),
                         Ok(()) => Check::NotYet(progress(self.pods, self.read)),
                         Err(error) => Check::Unknown(crate::edge::chain(&error)),
                     };
@@ -92,7 +95,9 @@ impl Follower<'_> {
 
     /// Follows the containers that are not followed yet.
     async fn list(&mut self) -> Result<(), ClusterError> {
-        let found = self.cluster.pods_of(&self.wanted.of).await?.unwrap_or_default();
+        let found = self.cluster.pods_of(&self.wanted.of).await?;
+        self.exists = found.is_some();
+        let found = found.unwrap_or_default();
         self.pods = found.len();
         let container = self.wanted.container.as_ref().map(|name| name.as_str());
         for life in found.iter().flat_map(|pod| lives(pod, container)) {

@@ -15,6 +15,9 @@ use crate::wait::{Check, polled};
 /// How often the page is asked for: gauges of controllers follow their reconciliations, which take seconds.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a page may take. A port that a NetworkPolicy closes answers nothing at all, and the API server is patient.
+const ANSWER: Duration = Duration::from_secs(5);
+
 pub(super) fn stream<'a>(wanted: &'a Metric, look: Look<'a>) -> BoxStream<'a, Check> {
     polled(AGAIN, move || scrape(wanted, look.cluster)).boxed()
 }
@@ -47,7 +50,10 @@ async fn page(wanted: &Metric, pod: &str, cluster: &Cluster) -> Result<String, C
     let get = pods
         .get_subresource(&proxy, &format!("{pod}:{}", wanted.port))
         .map_err(|e| request(what(), kube::Error::BuildRequest(e)))?;
-    cluster.client.request_text(get).await.map_err(|e| request(what(), e))
+    match tokio::time::timeout(ANSWER, cluster.client.request_text(get)).await {
+        Ok(page) => page.map_err(|e| request(what(), e)),
+        Err(_) => Err(ClusterError::Silent { what: what(), within: ANSWER }),
+    }
 }
 
 fn judge(series: &[Series], pods: usize, wanted: &Metric) -> Check {
