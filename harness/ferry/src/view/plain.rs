@@ -157,6 +157,11 @@ mod tests {
             (SECOND, within(2, "delete", None, "delete note")),
             (2 * SECOND, EventKind::StepEnded { step: 2, outcome: failed }),
         ];
-        insta::assert_snapshot!(show(events), @"");
+        insta::assert_snapshot!(show(events), @"
+        [   0.0s] single-tenant/official k8s_1_34::kind · The official migration · run 20261121-1
+        [   1.0s]   · delete note failed (1.0 s): note not found
+        [   1.0s]   ✔ expect “not found” from: delete note (1.0 s)
+        [   2.0s]   ✘ delete note (1.0 s): note not found
+        ");
     }
 }
