@@ -26,8 +26,7 @@ pub fn own(out: &Path) -> ExitCode {
 }
 
 /// As `ferry reap`.
-pub fn reap(arguments: &[String]) -> ExitCode {
-    let [_, run, _, pid, _, start] = arguments else { panic!("{arguments:?}") };
+pub fn reap(run: &str, pid: &str, start: &str) -> ExitCode {
     reaper::detach().unwrap();
     let swept = block_on(async {
         let engine = Engine::connect().await.unwrap();
@@ -40,7 +39,7 @@ async fn a_killed_owners_things_are_reaped() {
     let engine = Engine::connect().await.unwrap();
     let out = tempfile::tempdir().unwrap();
     let mut owner = Command::new(std::env::current_exe().unwrap())
-        .arg("own")
+        .arg("--own")
         .arg(out.path())
         .stdout(Stdio::piped())
         .spawn()
