@@ -233,28 +233,33 @@ pub enum Progress {
 /// Commands on the bundle.
 #[derive(Debug, Subcommand)]
 pub enum BundleCommand {
-    /// Get everything that a scenario needs, without running it
+    /// Pull or build components into the cache, where runs will find them
     Build {
-        /// Component names; all that the scenarios need when none is given
+        /// Component names; the whole bundle when none is given
         components: Vec<String>,
         /// Where images come from
         #[command(flatten)]
         images: ImageArgs,
     },
-    /// Name, version, licence and origin of everything in the bundle
+    /// Name, version, licence, origin and home of everything in the bundle, and whether it is in the cache
     List,
-    /// Push the images under their upstream names to a registry, and write their digests to a lock file
+    /// Build what upstream publishes, push it under its upstream names to a registry, and write the digests to a lock file
     Mirror {
-        /// Registry host, with an optional path
+        /// Registry that takes pushes without a password: host, with an optional path
+        #[arg(value_name = "HOST[/PREFIX]")]
         host: String,
         /// Where to write the digests
-        #[arg(long, default_value = "bundle.lock")]
+        #[arg(long, default_value = "bundle.lock", value_name = "FILE")]
         lock: PathBuf,
         /// Component names; all with an upstream reference when none is given
         components: Vec<String>,
     },
-    /// Remove cached builds that no current recipe names
-    Gc,
+    /// Remove from cache and engine what no current recipe names, what interrupted builds left, and stages of builds
+    Gc {
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Arguments of the reaper.
