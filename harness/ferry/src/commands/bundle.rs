@@ -27,7 +27,7 @@ pub async fn command(command: BundleCommand) -> Result<ExitCode, Problem> {
             let wanted = chosen(&components, || bundle.components.keys().cloned().collect());
             let prepared =
                 bundle::prepare(&engine, &bundle, &names(&wanted), &images.options(), &bars, &cancel).await?;
-            println!("{} components ready", prepared.facts().len());
+            println!("{} component(s) ready", prepared.facts().len());
         }
         BundleCommand::List => {
             for row in bundle::list(&engine, &bundle, &Options::default()).await? {
@@ -47,7 +47,7 @@ pub async fn command(command: BundleCommand) -> Result<ExitCode, Problem> {
                     .await?;
             pins::write(&lock, &digests)
                 .map_err(|e| Problem::infra(format!("{} cannot be written", lock.display())).because(e))?;
-            println!("{} images pushed to {host}; their digests are in {}", digests.len(), lock.display());
+            println!("{} image(s) pushed to {host}; their digests are in {}", digests.len(), lock.display());
         }
         BundleCommand::Gc { dry_run } => {
             let done = if dry_run { "would remove" } else { "removed" };
