@@ -67,7 +67,7 @@ impl Predicate {
             Predicate::Suite(_) => all(&|c| owned(c.suites)),
             Predicate::Kubernetes(_) => all(&|c| vec![c.cell.kubernetes.clone()]),
             Predicate::Provider(_) => all(&|c| vec![c.cell.provider.clone()]),
-            Predicate::Var(name, _) => all(&|c| c.variable(name).map(Into::into).into_iter().collect()),
+            Predicate::Var(name, _) => all(&|c| c.variable(name).into_iter().collect()),
         }
     }
 
