@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ferry_scenario::Sets;
+use ferry_scenario::select::{self, Shard};
 
 /// Carry a live cluster from flux bootstrap to Flux Operator, and prove that no request was lost.
 #[derive(Debug, Parser)]
@@ -19,10 +21,12 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a scenario on a cluster of its own and give a verdict
+    /// Run scenarios, each on a cluster of its own, and give a verdict
+    #[command(after_help = filters())]
     Run(RunArgs),
     /// List the scenarios
-    List(ScenarioFolder),
+    #[command(after_help = filters())]
+    List(ListArgs),
     /// Check scenario files without running anything
     Lint(LintArgs),
     /// Show what a run would do: phases, steps, deadlines, images. Nothing is started
@@ -32,6 +36,9 @@ pub enum Command {
         /// As text for people, or as JSON for programs
         #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
         format: PlanFormat,
+        /// Which of its cells
+        #[command(flatten)]
+        select: SelectArgs,
         /// Where scenarios are
         #[command(flatten)]
         folder: ScenarioFolder,
@@ -108,6 +115,69 @@ pub struct ScenarioFolder {
     pub scenarios: PathBuf,
 }
 
+/// Which trials. A trial is a scenario in one cell of its matrix.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SelectArgs {
+    /// Only trials of this suite of suites.yaml
+    #[arg(long, value_name = "NAME")]
+    pub suite: Option<String>,
+    /// Only trials that this describes, such as 'tag(smoke) & not k8s(<1.34)'
+    #[arg(long, value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// Only this part of them, such as 1/3
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Another value for a variable of the scenario, or for a dimension of its matrix
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    pub set: Vec<(String, String)>,
+}
+
+impl SelectArgs {
+    /// Whether nothing is selected by it.
+    pub fn is_empty(&self) -> bool {
+        self.suite.is_none() && self.filter.is_none() && self.shard.is_none()
+    }
+
+    /// Values for variables. Of two for the same, the last counts.
+    pub fn sets(&self) -> Sets {
+        self.set.iter().cloned().collect()
+    }
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE, such as auth=http")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn filters() -> String {
+    format!("Filters:\n{}", select::SYNTAX.lines().map(|line| format!("  {line}\n")).collect::<String>())
+}
+
+/// Arguments of `ferry list`.
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    /// Which trials
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// How they are printed
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub format: ListFormat,
+    /// Where scenarios are
+    #[command(flatten)]
+    pub folder: ScenarioFolder,
+}
+
+/// How scenarios are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// A line for each scenario
+    Text,
+    /// A line for each trial: its name, as test runners call it
+    Trials,
+    /// An array of trials
+    Json,
+}
+
 /// Arguments of `ferry lint`.
 #[derive(Debug, Clone, Args)]
 pub struct LintArgs {
@@ -143,8 +213,12 @@ pub enum LintFormat {
 /// Arguments of `ferry run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// The scenario, as area/name or as a file
-    pub scenario: String,
+    /// Scenarios, as area/name or as a file
+    #[arg(value_name = "SCENARIO")]
+    pub names: Vec<String>,
+    /// Which trials of them
+    #[command(flatten)]
+    pub select: SelectArgs,
     /// Where scenarios are
     #[command(flatten)]
     pub folder: ScenarioFolder,
@@ -233,28 +307,33 @@ pub enum Progress {
 /// Commands on the bundle.
 #[derive(Debug, Subcommand)]
 pub enum BundleCommand {
-    /// Get everything that a scenario needs, without running it
+    /// Pull or build components into the cache, where runs will find them
     Build {
-        /// Component names; all that the scenarios need when none is given
+        /// Component names; the whole bundle when none is given
         components: Vec<String>,
         /// Where images come from
         #[command(flatten)]
         images: ImageArgs,
     },
-    /// Name, version, licence and origin of everything in the bundle
+    /// Name, version, licence, origin and home of everything in the bundle, and whether it is in the cache
     List,
-    /// Push the images under their upstream names to a registry, and write their digests to a lock file
+    /// Build what upstream publishes, push it under its upstream names to a registry, and write the digests to a lock file
     Mirror {
-        /// Registry host, with an optional path
+        /// Registry that takes pushes without a password: host, with an optional path
+        #[arg(value_name = "HOST[/PREFIX]")]
         host: String,
         /// Where to write the digests
-        #[arg(long, default_value = "bundle.lock")]
+        #[arg(long, default_value = "bundle.lock", value_name = "FILE")]
         lock: PathBuf,
         /// Component names; all with an upstream reference when none is given
         components: Vec<String>,
     },
-    /// Remove cached builds that no current recipe names
-    Gc,
+    /// Remove from cache and engine what no current recipe names, what interrupted builds left, and stages of builds
+    Gc {
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Arguments of the reaper.

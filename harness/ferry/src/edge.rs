@@ -21,6 +21,20 @@ pub enum Exit {
     Cancelled = 130,
 }
 
+impl Exit {
+    /// As summaries say it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Exit::Pass => "as expected",
+            Exit::Fail => "failed",
+            Exit::Usage => "could not run",
+            Exit::Infra => "infrastructure broke",
+            Exit::Inconclusive => "inconclusive",
+            Exit::Cancelled => "cancelled",
+        }
+    }
+}
+
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

@@ -6,8 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use ferry_lab::container::{Output, last_words};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use ferry_lab::process_group::ProcessGroup;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 
 /// Why a command on this host did not come to its end.
@@ -73,7 +72,7 @@ impl Command<'_> {
             .process_group(0)
             .spawn()
             .map_err(|source| HostError::Start { program: program.clone(), source })?;
-        let group = Group(child.id());
+        let group = ProcessGroup::of(child.id());
         let (stdout, stderr) = (RefCell::new(String::new()), RefCell::new(String::new()));
         let (out, err, input) = (child.stdout.take(), child.stderr.take(), child.stdin.take());
         let feed = async {
@@ -123,18 +122,6 @@ async fn listen(
         bytes.clear();
     }
     Ok(())
-}
-
-/// Kills what is left of a process group: children outlive a killed parent.
-struct Group(Option<u32>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0.and_then(|pid| i32::try_from(pid).ok()) {
-            // The usual answer is that no such group exists any more.
-            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-    }
 }
 
 #[cfg(test)]

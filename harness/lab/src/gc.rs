@@ -12,7 +12,7 @@ use bollard::query_parameters::{
 use tokio::time::Instant;
 
 use crate::engine::Engine;
-use crate::labels::{self, Life, Owner};
+use crate::labels::{self, Life, Owner, Viewpoint};
 use crate::run::{RunId, RunScope};
 
 /// How long the clean-up of a run may take: 60 s, where 2 s is usual. An engine can hang for hours at it (kind#2381).
@@ -105,6 +105,14 @@ impl Swept {
 /// # Errors
 /// When the engine does not answer.
 pub async fn find(engine: &Engine) -> Result<Vec<Found>, GcError> {
+    find_from(engine, &Viewpoint::here()).await
+}
+
+/// As [`find`], with owners judged from a viewpoint.
+///
+/// # Errors
+/// When the engine does not answer.
+pub async fn find_from(engine: &Engine, from: &Viewpoint) -> Result<Vec<Found>, GcError> {
     let mut runs: BTreeMap<String, Found> = BTreeMap::new();
     for (thing, labels) in list(engine, labels::RUN).await? {
         let Some(run) = labels.get(labels::RUN) else { continue };
@@ -115,7 +123,7 @@ pub async fn find(engine: &Engine) -> Result<Vec<Found>, GcError> {
             things: Vec::new(),
         });
         if let (Life::Unknown, Some(owner)) = (found.life, Owner::from_labels(&labels)) {
-            found.life = owner.life();
+            found.life = owner.life_seen_from(from);
         }
         found.kept |= labels.get(labels::ROLE).is_some_and(|role| role == KEPT);
         found.things.push(thing);
@@ -144,8 +152,16 @@ pub async fn keep(engine: &Engine, run: &RunScope) -> Result<(), GcError> {
 /// # Errors
 /// When the engine does not answer.
 pub async fn sweep(engine: &Engine) -> Result<BTreeMap<String, Swept>, GcError> {
+    sweep_from(engine, &Viewpoint::here()).await
+}
+
+/// As [`sweep`], with owners judged from a viewpoint: what cannot be judged from there is not touched.
+///
+/// # Errors
+/// When the engine does not answer.
+pub async fn sweep_from(engine: &Engine, from: &Viewpoint) -> Result<BTreeMap<String, Swept>, GcError> {
     let mut swept = BTreeMap::new();
-    for found in find(engine).await? {
+    for found in find_from(engine, from).await? {
         if found.life == Life::Dead && !found.kept {
             tracing::info!(run = found.run, things = found.things.len(), "removing what a dead run left");
             let result = remove(engine, &found.run).await?;

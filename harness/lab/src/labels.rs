@@ -42,6 +42,23 @@ pub enum Life {
     Unknown,
 }
 
+/// From where an owner is judged: a process id means something only in the namespace that it was given in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Viewpoint {
+    /// [`BOOT_ID`].
+    pub boot: String,
+    /// [`HOST`].
+    pub host: String,
+}
+
+impl Viewpoint {
+    /// The calling process's.
+    #[must_use]
+    pub fn here() -> Self {
+        Self { boot: system::boot_id(), host: system::host() }
+    }
+}
+
 /// Why the current process could not be named as an owner.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot tell this process apart from later ones with the same id: the system does not say when {pid} started")]
@@ -63,20 +80,31 @@ impl Owner {
     /// Another process. `None` if it does not live, or the system does not tell when it started.
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
-        Some(Self { pid, start: system::start_of(pid)?, boot: system::boot_id(), host: system::host() })
+        let Viewpoint { boot, host } = Viewpoint::here();
+        Some(Self { pid, start: system::start_of(pid)?, boot, host })
     }
 
     /// Whether this owner still lives, as far as this process can tell.
     #[must_use]
     pub fn life(&self) -> Life {
-        self.life_seen_from(&system::boot_id(), &system::host(), system::start_of)
+        self.life_seen_from(&Viewpoint::here())
     }
 
-    fn life_seen_from(&self, boot: &str, host: &str, start_of: impl Fn(u32) -> Option<String>) -> Life {
-        if self.host != host {
+    /// As [`Owner::life`], as far as can be told from a viewpoint.
+    #[must_use]
+    pub fn life_seen_from(&self, from: &Viewpoint) -> Life {
+        self.judge(from, system::start_of)
+    }
+
+    fn judge(&self, from: &Viewpoint, start_of: impl Fn(u32) -> Option<String>) -> Life {
+        if self.host != from.host {
             return Life::Unknown;
         }
-        if self.boot == boot && start_of(self.pid).as_deref() == Some(&self.start) { Life::Alive } else { Life::Dead }
+        if self.boot == from.boot && start_of(self.pid).as_deref() == Some(&self.start) {
+            Life::Alive
+        } else {
+            Life::Dead
+        }
     }
 
     /// The labels that name this owner.
@@ -173,7 +201,8 @@ mod tests {
         #[case] start: Option<&str>,
         #[case] expected: Life,
     ) {
-        assert_eq!(owner().life_seen_from(boot, host, |_| start.map(str::to_owned)), expected);
+        let from = Viewpoint { boot: boot.into(), host: host.into() };
+        assert_eq!(owner().judge(&from, |_| start.map(str::to_owned)), expected);
     }
 
     #[test]

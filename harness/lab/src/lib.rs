@@ -11,6 +11,7 @@ pub mod gc;
 pub mod git;
 pub mod labels;
 pub mod network;
+pub mod process_group;
 pub mod reaper;
 pub mod registry;
 pub mod run;

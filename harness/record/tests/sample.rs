@@ -119,7 +119,7 @@ fn timed(story: Story) -> Vec<Event> {
     for (step, (phase, from, to, kind, title, line, within)) in steps.into_iter().enumerate() {
         let place = Some(Place { file: "scenarios/single-tenant/official.yaml".into(), line, column: 9 });
         let (kind, title, deadline) = (kind.into(), title.into(), Some(within * 1_000 * MS));
-        add(from, EventKind::StepStarted { step, phase, kind, title, place, deadline });
+        add(from, EventKind::StepStarted { step, phase, kind, title, place, deadline, parent: None });
         add(to, EventKind::StepEnded { step, outcome: Outcome::Done });
     }
     for (ms, step, reason) in [

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use ferry_lab::bundle::{self, Options, pins};
+use ferry_lab::bundle::{self, Bundle, Options, pins};
 use tokio_util::sync::CancellationToken;
 
 use super::doctor;
@@ -13,8 +13,11 @@ use crate::view::bars::{Bars, word};
 
 /// Builds, lists, mirrors or tidies.
 pub async fn command(command: BundleCommand) -> Result<ExitCode, Problem> {
-    let engine = doctor::engine().await?;
     let bundle = bundle::load()?;
+    if let BundleCommand::Build { components, .. } | BundleCommand::Mirror { components, .. } = &command {
+        components.iter().try_for_each(|name| exists(&bundle, name))?;
+    }
+    let engine = doctor::engine().await?;
     let bars = Bars::new(&Screen::open(Progress::Auto), None);
     let cancel = CancellationToken::new();
     let signals = crate::signals::listen(cancel.clone(), None)
@@ -24,7 +27,7 @@ pub async fn command(command: BundleCommand) -> Result<ExitCode, Problem> {
             let wanted = chosen(&components, || bundle.components.keys().cloned().collect());
             let prepared =
                 bundle::prepare(&engine, &bundle, &names(&wanted), &images.options(), &bars, &cancel).await?;
-            println!("{} components ready", prepared.facts().len());
+            println!("{} component(s) ready", prepared.facts().len());
         }
         BundleCommand::List => {
             for row in bundle::list(&engine, &bundle, &Options::default()).await? {
@@ -44,16 +47,30 @@ pub async fn command(command: BundleCommand) -> Result<ExitCode, Problem> {
                     .await?;
             pins::write(&lock, &digests)
                 .map_err(|e| Problem::infra(format!("{} cannot be written", lock.display())).because(e))?;
-            println!("{} images pushed to {host}; their digests are in {}", digests.len(), lock.display());
+            println!("{} image(s) pushed to {host}; their digests are in {}", digests.len(), lock.display());
         }
-        BundleCommand::Gc => {
-            for garbage in bundle::gc(&engine, &bundle, &Options::default(), false).await? {
-                println!("removed {} ({} MiB)", garbage.name, garbage.bytes >> 20);
+        BundleCommand::Gc { dry_run } => {
+            let done = if dry_run { "would remove" } else { "removed" };
+            let removed = bundle::gc(&engine, &bundle, &Options::default(), dry_run).await?;
+            for garbage in &removed {
+                println!("{done} {} ({} MiB)", garbage.name, garbage.bytes >> 20);
+            }
+            if removed.is_empty() {
+                println!("nothing to remove");
             }
         }
     }
     signals.abort();
     Ok(Exit::Pass.into())
+}
+
+fn exists(bundle: &Bundle, name: &str) -> Result<(), Problem> {
+    if bundle.components.contains_key(name) {
+        return Ok(());
+    }
+    let nearest = bundle.components.keys().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+    let hint = nearest.map(|nearest| format!("did you mean {nearest}? `ferry bundle list` shows all"));
+    Err(Problem::usage(format!("there is no component {name} in the bundle")).hint(hint))
 }
 
 fn chosen(given: &[String], otherwise: impl FnOnce() -> Vec<String>) -> Vec<String> {

@@ -23,11 +23,7 @@ pub async fn command(provision: bool, stop: bool, json: bool, images: &ImageArgs
         return stop_engine().await;
     }
     let needs = needs(images);
-    let mut report = doctor::doctor(&needs).await;
-    if provision && !report.fixes().is_empty() {
-        mend(&report, &|line| eprintln!("{line}")).await?;
-        report = doctor::doctor(&needs).await;
-    }
+    let report = look(&needs, provision, &|line| eprintln!("{line}")).await?;
     if json {
         let text = serde_json::to_string_pretty(&report).map_err(|e| Problem::infra("the findings").because(e))?;
         println!("{text}");
@@ -54,12 +50,8 @@ pub async fn ready(
         Some((missing, all)) => needs.build_bytes = needs.build_bytes * missing / all,
         None => {}
     }
-    let mut report = doctor::doctor(&needs).await;
-    if provision && !report.fixes().is_empty() {
-        let say = |line: &str| recorder.emit(EventKind::Log { level: Level::Info, message: line.into() });
-        mend(&report, &say).await?;
-        report = doctor::doctor(&needs).await;
-    }
+    let say = |line: &str| recorder.emit(EventKind::Log { level: Level::Info, message: line.into() });
+    let report = look(&needs, provision, &say).await?;
     if !report.ready() {
         return Err(Problem::infra("this machine cannot run scenarios yet")
             .because(in_the_way(&report))
@@ -96,20 +88,21 @@ async fn missing(images: &ImageArgs, bundle: &Bundle, wanted: &[String]) -> Opti
     Some((listed.iter().filter(is_missing).count() as u64, listed.len() as u64))
 }
 
-async fn mend(report: &Report, say: &(dyn Fn(&str) + Send + Sync)) -> Result<(), Problem> {
+/// Looks at the machine and, where `mend` says so, mends it, telling what it does.
+async fn look(needs: &Needs, mend: bool, say: &(dyn Fn(&str) + Send + Sync)) -> Result<Report, Problem> {
     let progress = |step: Step| match step {
         Step::Begins(what) => say(&format!("provision: {what}")),
         Step::Done { what, took } => say(&format!("provision: {what} done in {:.1} s", took.as_secs_f64())),
         Step::Note(note) => say(&format!("provision: {note}")),
     };
-    let done = doctor::provision(report, &progress).await.map_err(|e| {
+    let (report, done) = doctor::provision::look(needs, mend, &progress).await.map_err(|e| {
         let hint = e.hint();
         Problem::infra("this machine could not be provisioned").because(e).hint(hint)
     })?;
     if let Some(Started::Process { .. }) = done.engine {
         say("provision: Docker Engine runs until `ferry doctor --stop-engine` or the next boot");
     }
-    Ok(())
+    Ok(report)
 }
 
 /// The findings that stand in the way, in one line.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use ferry_lab::bundle::{self, Bundle};
 use ferry_scenario::lint::{Known, Linter, explain, format};
-use ferry_scenario::{Diagnostic, Diagnostics, Disk, Entry, MAX_BYTES};
+use ferry_scenario::{Diagnostic, Diagnostics, Disk, Entry, MAX_BYTES, Sets};
 
 use super::scenarios;
 use crate::cli::{LintArgs, LintFormat};
@@ -33,10 +33,7 @@ pub fn lint(arguments: &LintArgs) -> Result<ExitCode, Problem> {
         let disk = Disk::new(&group[0].1);
         let linter = Linter::new(&disk).knowing(&known);
         for (entry, _) in group {
-            let found = match &entry.scenario {
-                Ok(scenario) => linter.lint(scenario),
-                Err(found) => found.clone(),
-            };
+            let found = in_every_cell(entry, &linter);
             errors += usize::from(found.has_errors());
             warned += usize::from(!found.has_errors() && !found.is_empty());
             for diagnostic in found {
@@ -58,6 +55,23 @@ pub fn lint(arguments: &LintArgs) -> Result<ExitCode, Problem> {
     }
     let is_wrong = errors > 0 || arguments.deny_warnings && warned > 0;
     Ok(if is_wrong { Exit::Usage } else { Exit::Pass }.into())
+}
+
+/// What is wrong with a scenario in any cell of its matrix, each thing once.
+fn in_every_cell(entry: &Entry, linter: &Linter<'_>) -> Diagnostics {
+    let first = match &entry.scenario {
+        Ok(scenario) => scenario,
+        Err(found) => return found.clone(),
+    };
+    let mut all: Vec<Diagnostic> = linter.lint(first).into_iter().collect();
+    for cell in first.cells.iter().skip(1) {
+        let found = match entry.load(Some(cell), &Sets::new()) {
+            Ok(scenario) => linter.lint(&scenario),
+            Err(found) => found,
+        };
+        all.extend(found.into_iter().filter(|diagnostic| !all.contains(diagnostic)).collect::<Vec<_>>());
+    }
+    all.into()
 }
 
 /// What is to be checked, each with the folder that holds all scenarios.

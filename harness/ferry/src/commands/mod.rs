@@ -10,6 +10,7 @@ pub mod new;
 pub mod report;
 pub mod run;
 pub mod scenarios;
+pub mod trials;
 
 use std::process::ExitCode;
 
@@ -23,9 +24,9 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Problem> {
             let ferry = std::env::current_exe().map_err(|e| Problem::infra("ferry cannot find itself").because(e))?;
             run::run(&arguments, &ferry)
         }
-        Command::List(folder) => scenarios::list(&folder),
+        Command::List(arguments) => scenarios::list(&arguments),
         Command::Lint(arguments) => lint::lint(&arguments),
-        Command::Plan { scenario, format, folder } => scenarios::plan(&scenario, format, &folder),
+        Command::Plan { scenario, format, select, folder } => scenarios::plan(&scenario, format, &select, &folder),
         Command::Schema => scenarios::schema(),
         Command::Explain { path } => explain::explain(path.as_deref()),
         Command::Catalogue(folder) => scenarios::catalogue(&folder),

@@ -3,75 +3,86 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ferry_scenario::lint::Linter;
 use ferry_scenario::select::{Suites, suites};
-use ferry_scenario::{Cell, Diagnostics, Disk, Entry, Plan, Scenario};
+use ferry_scenario::{Diagnostics, Disk, Entry, Sets};
 
-use crate::cli::{PlanFormat, ScenarioFolder};
+use super::trials::{self, Trial};
+use crate::cli::{ListArgs, ListFormat, PlanFormat, ScenarioFolder, SelectArgs};
 use crate::edge::{Exit, Problem};
 
-/// A scenario that parses, with where it is.
-#[derive(Debug)]
-pub struct Loaded {
-    /// `area/name`.
-    pub name: String,
-    /// The matrix cell that it runs in.
-    pub cell: Cell,
-    /// The folder that holds all scenarios.
-    pub folder: PathBuf,
-    /// The scenario.
-    pub scenario: Scenario,
-    /// What a run of it does.
-    pub plan: Plan,
-}
-
-impl Loaded {
-    /// Reads, lints and plans a scenario given as `area/name` or as a file. What is wrong with it is printed; then there
-    /// is no scenario.
-    pub fn checked(name: &str, folder: &ScenarioFolder) -> Result<Option<Self>, Problem> {
-        let (entry, folder) = find(name, folder)?;
-        let files = Disk::new(&folder);
-        let scenario = match &entry.scenario {
-            Err(found) => {
-                show(found);
-                return Ok(None);
-            }
-            Ok(scenario) => scenario.clone(),
-        };
-        let known = super::lint::known(&ferry_lab::bundle::load()?);
-        let found = Linter::new(&files).knowing(&known).lint(&scenario);
-        show(&found);
-        if found.has_errors() {
-            return Ok(None);
-        }
-        let cell = Cell::default();
-        let plan = ferry_scenario::plan(&scenario, &cell, &files);
-        Ok(Some(Self { name: entry.id(), cell, folder, scenario, plan }))
-    }
-}
-
-/// Lists the scenarios; broken ones too.
-pub fn list(folder: &ScenarioFolder) -> Result<ExitCode, Problem> {
-    let entries = all(&folder.scenarios)?;
-    let width = entries.iter().map(|e| e.id().len()).max().unwrap_or(0);
-    for entry in entries {
-        match &entry.scenario {
-            Ok(scenario) => println!("{:width$}  {}", entry.id(), scenario.summary.value),
-            Err(found) => {
-                println!("{:width$}  broken: {}", entry.id(), found.to_text().lines().next().unwrap_or_default())
-            }
+/// Lists scenarios, or what a selection leaves of their trials; broken ones too.
+pub fn list(arguments: &ListArgs) -> Result<ExitCode, Problem> {
+    let Some(trials) = trials::select(&[], &arguments.select, &arguments.folder)? else {
+        return Ok(Exit::Usage.into());
+    };
+    match arguments.format {
+        ListFormat::Text => print!("{}", listed(&trials)),
+        ListFormat::Trials => trials.iter().for_each(|trial| println!("{}", trial.name())),
+        ListFormat::Json => {
+            let sets = arguments.select.sets();
+            let all: Vec<_> = trials.iter().map(|trial| as_json(trial, &sets)).collect();
+            let text = serde_json::to_string_pretty(&all)
+                .map_err(|e| Problem::infra("the list cannot be written as JSON").because(e))?;
+            println!("{text}");
         }
     }
     Ok(Exit::Pass.into())
 }
 
-/// Shows what a run would do.
-pub fn plan(name: &str, format: PlanFormat, folder: &ScenarioFolder) -> Result<ExitCode, Problem> {
-    let Some(loaded) = Loaded::checked(name, folder)? else { return Ok(Exit::Usage.into()) };
-    match format {
-        PlanFormat::Text => print!("{}", loaded.plan),
-        PlanFormat::Json => {
-            let text = serde_json::to_string_pretty(&loaded.plan)
+/// A line for each scenario.
+fn listed(trials: &[Trial]) -> String {
+    let width = trials.iter().map(|trial| trial.entry.id().len()).max().unwrap_or(0);
+    let mut lines = String::new();
+    for cells in trials.chunk_by(|a, b| a.entry.path == b.entry.path) {
+        let entry = &cells[0].entry;
+        let says = match &entry.scenario {
+            Ok(scenario) => scenario.summary.value.clone(),
+            Err(found) => format!("broken: {}", found.to_text().lines().next().unwrap_or_default()),
+        };
+        let cells = if cells.len() > 1 { format!(" ({} cells)", cells.len()) } else { String::new() };
+        lines += &format!("{:width$}  {says}{cells}\n", entry.id());
+    }
+    lines
+}
+
+fn as_json(trial: &Trial, sets: &Sets) -> serde_json::Value {
+    // What templates make of it in this cell.
+    let scenario = trial.entry.load(Some(&trial.cell), sets);
+    let scenario = scenario.as_ref();
+    serde_json::json!({
+        "trial": trial.name(),
+        "scenario": trial.entry.id(),
+        "file": trial.entry.path,
+        "cell": trial.cell,
+        "summary": scenario.map(|scenario| scenario.summary.value.clone()).ok(),
+        "tags": scenario.map(|scenario| scenario.tags.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap_or_default(),
+        "suites": trial.suites,
+        "broken": scenario.err().map(Diagnostics::to_text),
+    })
+}
+
+/// Shows what a run would do, in each cell.
+pub fn plan(
+    name: &str,
+    format: PlanFormat,
+    selection: &SelectArgs,
+    folder: &ScenarioFolder,
+) -> Result<ExitCode, Problem> {
+    let Some(trials) = trials::select(&[name.to_owned()], selection, folder)? else { return Ok(Exit::Usage.into()) };
+    let mut plans = vec![];
+    for trial in &trials {
+        let checked = trial.check(&selection.sets())?;
+        show(&checked.found);
+        let Some(loaded) = checked.loaded else { return Ok(Exit::Usage.into()) };
+        plans.push(loaded.plan);
+    }
+    match (format, plans.as_slice()) {
+        (PlanFormat::Text, plans) => {
+            let texts: Vec<String> = plans.iter().map(ToString::to_string).collect();
+            print!("{}", texts.join("\n"));
+        }
+        (PlanFormat::Json, plans) => {
+            let text = serde_json::to_string_pretty(plans)
                 .map_err(|e| Problem::infra("the plan cannot be written as JSON").because(e))?;
             println!("{text}");
         }
@@ -88,7 +99,7 @@ pub fn catalogue(folder: &ScenarioFolder) -> Result<ExitCode, Problem> {
 }
 
 /// The suites; none at all where there is no file of them. What is wrong with them is printed; then there are none to use.
-fn suites(entries: &[Entry], folder: &ScenarioFolder) -> Result<Option<Suites>, Problem> {
+pub(super) fn suites(entries: &[Entry], folder: &ScenarioFolder) -> Result<Option<Suites>, Problem> {
     let path = folder.scenarios.join(suites::FILE);
     if !path.exists() {
         return Ok(Some(Suites::default()));

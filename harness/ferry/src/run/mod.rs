@@ -9,7 +9,6 @@ mod teardown;
 mod watchdog;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use ferry_lab::bundle;
 use ferry_lab::engine::Engine;
@@ -26,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{Keep, RunArgs};
 use crate::cluster::Cluster;
 use crate::commands::doctor;
-use crate::commands::scenarios::Loaded;
+use crate::commands::trials::Loaded;
 use crate::edge::{Exit, Problem};
 use crate::view::Screen;
 use crate::view::bars::{Bars, word};
@@ -48,10 +47,14 @@ pub struct Finished {
 
 impl Finished {
     /// The exit code: the verdict's, except that a pass with leftovers is not clean.
-    pub fn exit(&self) -> ExitCode {
-        match self.judgement.exit_code() {
-            0 if !self.left.is_empty() => Exit::Infra.into(),
-            code => ExitCode::from(code),
+    pub fn exit(&self) -> Exit {
+        match self.judgement.verdict {
+            _ if self.judgement.as_expected && self.left.is_empty() => Exit::Pass,
+            _ if self.judgement.as_expected => Exit::Infra,
+            Verdict::Pass | Verdict::Fail => Exit::Fail,
+            Verdict::Infra => Exit::Infra,
+            Verdict::Inconclusive => Exit::Inconclusive,
+            Verdict::Cancelled => Exit::Cancelled,
         }
     }
 }
@@ -124,7 +127,7 @@ impl Job<'_> {
     async fn build(&self, lab: &mut Lab) -> Result<Engine, Problem> {
         let Job { scenario, arguments, ferry, scope, recorder, cancel, screen } = *self;
         let bundle = bundle::load()?;
-        let wanted = stage::components(&scenario.scenario, &bundle)?;
+        let wanted = stage::components(&scenario.scenario, &scenario.cell, &bundle)?;
         let ready = doctor::ready(&arguments.images, arguments.provision, &bundle, &wanted, recorder);
         let engine = recorder.activity("doctor", ready).await?;
         lab.engine = Some(engine.clone());
@@ -148,7 +151,16 @@ impl Job<'_> {
         let folder = scenario.folder.as_path();
         let profile = stage::profile(folder, &scenario.scenario)?;
         let work = async {
-            let plot = lab.plot.insert(Plot::stake(&engine, scope, prepared, profile).await?);
+            let plot = lab.plot.insert(
+                Plot::stake(
+                    &engine,
+                    scope,
+                    prepared,
+                    profile,
+                    stage::node(&scenario.scenario, &scenario.cell, &bundle)?,
+                )
+                .await?,
+            );
             plot.build(folder, &scenario.scenario, recorder).await
         };
         lab.stage = Some(recorder.activity("cluster", work).await?);

@@ -16,7 +16,7 @@ use ferry_record::event::Level;
 use ferry_scenario::plan::Needs;
 use ferry_scenario::text::{RelPath, Version};
 use ferry_scenario::vars::TEMPLATE;
-use ferry_scenario::{Disk, Place, Scenario, folders};
+use ferry_scenario::{Cell, Disk, Place, Scenario, folders};
 
 use super::fleet::{self, Fleet};
 use super::recorder::Recorder;
@@ -41,14 +41,11 @@ const DNS_IMAGE: &str = "registry.ferry:5000/lab/busybox:v1";
 /// What a run's only cluster is called.
 pub const CLUSTER: &str = "main";
 
-/// The nodes' image in the bundle.
-const NODE: &str = "node-1.34.4-lab";
-
 /// The demo workload's image in the bundle.
 const WORKLOAD: &str = "ferry-workload-image";
 
 /// Components of the bundle that every run needs.
-const ALWAYS: [&str; 5] = ["toolbox", "gitserver", "registry-lab", NODE, WORKLOAD];
+const ALWAYS: [&str; 4] = ["toolbox", "gitserver", "registry-lab", WORKLOAD];
 
 /// What the lab is built from and by, before anything of it stands.
 #[derive(Debug)]
@@ -57,6 +54,8 @@ pub struct Plot {
     scope: RunScope,
     prepared: Prepared,
     profile: Profile,
+    /// The nodes' image in the bundle.
+    node: String,
     /// Makes the cluster.
     pub provider: Kind,
 }
@@ -73,9 +72,30 @@ pub struct Stage {
     profile: Profile,
 }
 
-/// The bundle's components that a run of the scenario needs.
-pub fn components(scenario: &Scenario, bundle: &Bundle) -> Result<Vec<String>, Problem> {
+/// The bundle's component that nodes of a cell are made from.
+pub fn node(scenario: &Scenario, cell: &Cell, bundle: &Bundle) -> Result<String, Problem> {
+    if cell.provider != "kind" {
+        let what = format!("{}: clusters of {} cannot be made by this ferry", scenario.id(), cell.provider);
+        return Err(Problem::infra(what).hint("run the other cells: `--filter 'provider(kind)'`".to_string()));
+    }
+    let releases: Vec<&str> = bundle
+        .components
+        .keys()
+        .filter_map(|name| name.strip_prefix("node-")?.strip_suffix("-lab"))
+        .filter(|version| is_release(version))
+        .collect();
+    let wanted = format!("{}.", cell.kubernetes);
+    match releases.iter().find(|version| version.starts_with(&wanted)) {
+        Some(version) => Ok(format!("node-{version}-lab")),
+        None => Err(Problem::infra(format!("{}: Kubernetes {} is not in the bundle", scenario.id(), cell.kubernetes))
+            .hint(format!("the bundle has {}", releases.join(" and ")))),
+    }
+}
+
+/// The bundle's components that a run of the scenario in a cell needs.
+pub fn components(scenario: &Scenario, cell: &Cell, bundle: &Bundle) -> Result<Vec<String>, Problem> {
     let mut wanted: BTreeSet<String> = ALWAYS.iter().map(ToString::to_string).collect();
+    wanted.insert(node(scenario, cell, bundle)?);
     let place = scenario.place(scenario.flux.version.span);
     wanted.insert(component(bundle, "Flux", "flux-cli", &scenario.flux.version.to_string(), &place)?);
     for step in scenario.steps() {
@@ -117,11 +137,12 @@ impl Plot {
         scope: &RunScope,
         prepared: Prepared,
         profile: Profile,
+        node: String,
     ) -> Result<Self, Problem> {
         let network = Network::create(engine, scope).await.map_err(|e| broken("the run's network", e))?;
         let toolbox_image = prepared.image("toolbox")?.to_string();
         let provider = Kind { engine: engine.clone(), run: scope.clone(), network, toolbox_image };
-        Ok(Self { engine: engine.clone(), scope: scope.clone(), prepared, profile, provider })
+        Ok(Self { engine: engine.clone(), scope: scope.clone(), prepared, profile, node, provider })
     }
 
     /// Builds everything: the servers, with the fleet pushed, while the cluster boots.
@@ -170,7 +191,7 @@ impl Plot {
         let request = ClusterRequest {
             name: CLUSTER.into(),
             profile: self.profile.clone(),
-            node_image: self.prepared.image(NODE)?.into(),
+            node_image: self.prepared.image(&self.node)?.into(),
             dns_image: DNS_IMAGE.into(),
             resolvable: vec![ferry_lab::git::HOST.into()],
             node_files: vec![],
@@ -284,7 +305,7 @@ phases:
 
     fn of(step: &str) -> Result<Vec<String>, String> {
         let scenario = ferry_scenario::parse("a/example.yaml", &SCENARIO.replace("STEP", step)).unwrap();
-        components(&scenario, &ferry_lab::bundle::load().unwrap())
+        components(&scenario, &scenario.cell, &ferry_lab::bundle::load().unwrap())
             .map_err(|problem| format!("{problem} ({})", problem.help_text().unwrap_or_default()))
     }
 

@@ -3,13 +3,12 @@
 use std::io;
 use std::process::{ExitStatus, Stdio};
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 
 use super::error::StepError;
 use super::progress::Log;
+use crate::process_group::ProcessGroup;
 
 /// A command that gets nothing to read. Whatever starts it ends it, and all that it started.
 pub(super) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
@@ -40,7 +39,7 @@ async fn status(command: &mut Command, log: &Log<'_>, stdout: impl FnMut(String)
     log.line(&format!("$ {text}"));
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     let mut child = command.spawn().map_err(|source| StepError::Start { program, source })?;
-    let _group = Group(child.id());
+    let _group = ProcessGroup::of(child.id());
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let (out, err, status) = tokio::join!(lines(out, stdout), lines(err, |line| log.line(&line)), child.wait());
     out?;
@@ -64,18 +63,6 @@ async fn lines(from: Option<impl AsyncRead + Unpin>, mut sink: impl FnMut(String
 fn text_of(command: &Command) -> String {
     let words = std::iter::once(command.as_std().get_program()).chain(command.as_std().get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
-}
-
-/// Kills what is left of a process group: compilers outlive a killed `go build`.
-struct Group(Option<u32>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0.and_then(|pid| i32::try_from(pid).ok()) {
-            // The usual answer is that no such group exists any more.
-            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub use self::{
     daemon::{START_DEADLINE, STOP_DEADLINE, StartError, Started, StopError, Stopped},
     runtime::RuntimeError,
 };
-use crate::doctor::{Fix, Host, Machine, Report, inotify};
+use crate::doctor::{Fix, Host, Machine, Needs, Report, doctor, inotify};
 
 /// Where provisioning keeps logs, the engine's configuration and what it has started.
 pub const STATE: &str = "/var/lib/flux-ferry";
@@ -151,6 +151,19 @@ pub async fn provision(report: &Report, progress: Progress<'_>) -> Result<Provis
         }
     }
     Ok(done)
+}
+
+/// Looks at this machine as [`doctor`](crate::doctor::doctor) does. If `mend` says so, carries out what can be and looks again.
+///
+/// # Errors
+/// As [`provision`]. That something is still in the way is no error: the report says so.
+pub async fn look(needs: &Needs, mend: bool, progress: Progress<'_>) -> Result<(Report, Provisioned), ProvisionError> {
+    let report = doctor(needs).await;
+    if !mend || report.fixes().is_empty() {
+        return Ok((report, Provisioned::default()));
+    }
+    let done = provision(&report, progress).await?;
+    Ok((doctor(needs).await, done))
 }
 
 /// Stops the engine that [`provision`] started by hand, and no other.

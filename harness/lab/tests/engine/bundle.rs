@@ -1,20 +1,29 @@
-//! The bundle on a real engine: `cargo test -p ferry-lab --test bundle -- --ignored`.
-
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! The bundle on a real engine.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Mutex;
 
 use bollard::models::{ContainerCreateBody, HostConfig, PortBinding};
 use bollard::query_parameters::{
-    CreateContainerOptions, InspectContainerOptions, ListImagesOptions, RemoveContainerOptionsBuilder,
-    RemoveImageOptions, StartContainerOptions,
+    CreateContainerOptions, InspectContainerOptions, ListImagesOptions, RemoveImageOptions, StartContainerOptions,
 };
 use ferry_lab::bundle::{
     self, Bundle, BundleError, Event, Images, Options, Prepared, Progress, Silent, SourceFile, Sources, Way, pins,
 };
 use ferry_lab::engine::Engine;
+use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
+
+use crate::support::Lab;
+
+trials![
+    a_mirror_gives_back_by_digest_what_was_pushed_to_it,
+    what_was_built_is_found_again_and_only_what_is_lost_is_built_again,
+    two_at_once_build_everything_once,
+    a_failed_build_says_what_the_engine_said_and_leaves_nothing,
+    cancelling_stops_and_leaves_nothing,
+];
 
 /// A small bundle with one component of each kind that a mirror can hold, and one that needs both.
 const YAML: &str = "
@@ -55,6 +64,13 @@ static SOURCES: &[SourceFile] = &[
     SourceFile { path: "trial/greeting", executable: false, content: b"hello from the trial bundle\n" },
 ];
 
+/// The engine is shared: images of other trials, past or at the same time, must have other keys.
+fn salted(yaml: &str, cache: &tempfile::TempDir) -> String {
+    let salt = cache.path().file_name().unwrap().display();
+    let args = format!("{{dockerfile: {{dir: trial, args: {{SALT: '{salt}'}}}}}}");
+    yaml.replace("{dockerfile: {dir: trial}}", &args)
+}
+
 struct Trial {
     engine: Engine,
     bundle: Bundle,
@@ -62,17 +78,22 @@ struct Trial {
 }
 
 impl Trial {
-    async fn new() -> Self {
+    /// Runs `test`, and removes the images that it made whatever becomes of it.
+    async fn with(test: impl AsyncFnOnce(&Self)) {
+        Self::of(YAML, SOURCES, test).await;
+    }
+
+    /// As [`Trial::with`], on a bundle of the test's own.
+    async fn of(yaml: &str, sources: &'static [SourceFile], test: impl AsyncFnOnce(&Self)) {
         let engine = Engine::connect().await.unwrap();
         let cache = tempfile::tempdir().unwrap();
-        // The engine is shared: images of other trials, past or at the same time, must have other keys.
-        let salt = cache.path().file_name().unwrap().display();
-        let yaml = YAML.replace(
-            "{dockerfile: {dir: trial}}",
-            &format!("{{dockerfile: {{dir: trial, args: {{SALT: '{salt}'}}}}}}"),
-        );
-        let bundle = bundle::parse(&yaml, Sources::of(SOURCES)).unwrap();
-        Self { engine, bundle, cache }
+        let bundle = bundle::parse(&salted(yaml, &cache), Sources::of(sources)).unwrap();
+        let trial = Self { engine, bundle, cache };
+        let outcome = AssertUnwindSafe(test(&trial)).catch_unwind().await;
+        trial.end().await;
+        if let Err(failure) = outcome {
+            resume_unwind(failure);
+        }
     }
 
     fn options(&self, images: Images) -> Options {
@@ -122,128 +143,110 @@ impl Started {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Docker"]
 async fn what_was_built_is_found_again_and_only_what_is_lost_is_built_again() {
-    let trial = Trial::new().await;
-    let options = trial.options(Images::Source);
-    let started = Started::default();
-    let first = trial.prepare(&options, &started).await.unwrap();
-    assert_eq!(started.take(), ["trial-both", "trial-files", "trial-image"]);
-    assert!(fs_err::read_to_string(first.file("trial-files/license").unwrap()).unwrap().contains("Dave Cheney"));
+    Trial::with(async |trial| {
+        let options = trial.options(Images::Source);
+        let started = Started::default();
+        let first = trial.prepare(&options, &started).await.unwrap();
+        assert_eq!(started.take(), ["trial-both", "trial-files", "trial-image"]);
+        assert!(fs_err::read_to_string(first.file("trial-files/license").unwrap()).unwrap().contains("Dave Cheney"));
 
-    let second = trial.prepare(&options, &started).await.unwrap();
-    assert_eq!(started.take(), [""; 0]);
-    assert_eq!(second.facts(), first.facts());
+        let second = trial.prepare(&options, &started).await.unwrap();
+        assert_eq!(started.take(), [""; 0]);
+        assert_eq!(second.facts(), first.facts());
 
-    trial.forget(first.image("trial-both").unwrap()).await;
-    trial.prepare(&options, &started).await.unwrap();
-    assert_eq!(started.take(), ["trial-both"]);
+        trial.forget(first.image("trial-both").unwrap()).await;
+        trial.prepare(&options, &started).await.unwrap();
+        assert_eq!(started.take(), ["trial-both"]);
 
-    let entry = first.file("trial-files/license").unwrap();
-    fs_err::remove_file(entry).unwrap();
-    trial.prepare(&options, &started).await.unwrap();
-    assert_eq!(started.take(), ["trial-files"]);
+        let entry = first.file("trial-files/license").unwrap();
+        fs_err::remove_file(entry).unwrap();
+        trial.prepare(&options, &started).await.unwrap();
+        assert_eq!(started.take(), ["trial-files"]);
 
-    // `auto` asks no registry for what is there.
-    let auto = trial.prepare(&trial.options(Images::Auto), &started).await.unwrap();
-    let keys = |prepared: &Prepared| prepared.facts().iter().map(|fact| fact.key.clone()).collect::<Vec<_>>();
-    assert_eq!((started.take(), keys(&auto)), (vec![], keys(&first)));
-    trial.end().await;
+        // `auto` asks no registry for what is there.
+        let auto = trial.prepare(&trial.options(Images::Auto), &started).await.unwrap();
+        let keys = |prepared: &Prepared| prepared.facts().iter().map(|fact| fact.key.clone()).collect::<Vec<_>>();
+        assert_eq!((started.take(), keys(&auto)), (vec![], keys(&first)));
+    })
+    .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Docker"]
 async fn two_at_once_build_everything_once() {
-    let trial = Trial::new().await;
-    let options = trial.options(Images::Source);
-    let started = Started::default();
-    let (one, two) = tokio::join!(trial.prepare(&options, &started), trial.prepare(&options, &started));
-    assert_eq!(started.take(), ["trial-both", "trial-files", "trial-image"]);
-    assert_eq!(one.unwrap().facts(), two.unwrap().facts());
-    trial.end().await;
+    Trial::with(async |trial| {
+        let options = trial.options(Images::Source);
+        let started = Started::default();
+        let (one, two) = tokio::join!(trial.prepare(&options, &started), trial.prepare(&options, &started));
+        assert_eq!(started.take(), ["trial-both", "trial-files", "trial-image"]);
+        assert_eq!(one.unwrap().facts(), two.unwrap().facts());
+    })
+    .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Docker"]
 async fn a_failed_build_says_what_the_engine_said_and_leaves_nothing() {
-    let trial = Trial::new().await;
-    let yaml = YAML.replace("dir: both", "dir: trial").replace("base: trial-image, ", "");
     static BROKEN: &[SourceFile] = &[
         SourceFile { path: "files/go.mod", executable: false, content: b"module files\n\ngo 1.20\n" },
         SourceFile { path: "trial/Dockerfile", executable: false, content: b"FROM scratch\nCOPY absent /absent\n" },
     ];
-    let trial = Trial { bundle: bundle::parse(&yaml, Sources::of(BROKEN)).unwrap(), ..trial };
-    let error = trial.prepare(&trial.options(Images::Source), &Silent).await.unwrap_err();
-    let BundleError::Component(failure) = &error else { panic!("{error}") };
-    assert!(failure.log.is_file());
-    assert!(error.to_string().contains(&failure.log.display().to_string()), "{error}");
-    let left = fs_err::read_dir(trial.cache.path().join("components")).unwrap().count();
-    assert_eq!(left, 0);
-    trial.end().await;
+    let yaml = YAML.replace("dir: both", "dir: trial").replace("base: trial-image, ", "");
+    Trial::of(&yaml, BROKEN, async |trial| {
+        let error = trial.prepare(&trial.options(Images::Source), &Silent).await.unwrap_err();
+        let BundleError::Component(failure) = &error else { panic!("{error}") };
+        assert!(failure.log.is_file());
+        assert!(error.to_string().contains(&failure.log.display().to_string()), "{error}");
+        let left = fs_err::read_dir(trial.cache.path().join("components")).unwrap().count();
+        assert_eq!(left, 0);
+    })
+    .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Docker"]
 async fn cancelling_stops_and_leaves_nothing() {
-    let trial = Trial::new().await;
-    let cancel = CancellationToken::new();
-    struct CancelAtStart(CancellationToken);
-    impl Progress for CancelAtStart {
-        fn event(&self, _: Option<&str>, event: Event<'_>) {
-            if let Event::Started(_) = event {
-                self.0.cancel();
+    Trial::with(async |trial| {
+        let cancel = CancellationToken::new();
+        struct CancelAtStart(CancellationToken);
+        impl Progress for CancelAtStart {
+            fn event(&self, _: Option<&str>, event: Event<'_>) {
+                if let Event::Started(_) = event {
+                    self.0.cancel();
+                }
             }
         }
-    }
-    let options = trial.options(Images::Source);
-    let progress = CancelAtStart(cancel.clone());
-    let result = bundle::prepare(&trial.engine, &trial.bundle, &["trial-both"], &options, &progress, &cancel).await;
-    assert!(matches!(result, Err(BundleError::Cancelled)));
-    assert_eq!(fs_err::read_dir(trial.cache.path().join("components")).unwrap().count(), 0);
+        let options = trial.options(Images::Source);
+        let progress = CancelAtStart(cancel.clone());
+        let result = bundle::prepare(&trial.engine, &trial.bundle, &["trial-both"], &options, &progress, &cancel).await;
+        assert!(matches!(result, Err(BundleError::Cancelled)));
+        assert_eq!(fs_err::read_dir(trial.cache.path().join("components")).unwrap().count(), 0);
+    })
+    .await;
 }
 
-/// The lab's registry image on a loopback port; gone with [`RegistryContainer::remove`].
-struct RegistryContainer {
-    id: String,
-    host: String,
+/// Starts the lab's registry image, open to anyone, on a loopback port, and gives its address.
+async fn open_registry(lab: &Lab) -> String {
+    let loopback = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: None };
+    let config = ContainerCreateBody {
+        image: Some(lab.image("registry-image").to_owned()),
+        labels: Some(lab.run.labels("mirror").into_iter().collect()),
+        host_config: Some(HostConfig {
+            port_bindings: Some(HashMap::from([("5000/tcp".to_owned(), Some(vec![loopback]))])),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    };
+    let docker = &lab.engine.docker;
+    let id = docker.create_container(None::<CreateContainerOptions>, config).await.unwrap().id;
+    docker.start_container(&id, None::<StartContainerOptions>).await.unwrap();
+    let inspected = docker.inspect_container(&id, None::<InspectContainerOptions>).await.unwrap();
+    let ports = inspected.network_settings.unwrap().ports.unwrap();
+    let port = ports["5000/tcp"].as_ref().unwrap()[0].host_port.clone().unwrap();
+    format!("127.0.0.1:{port}")
 }
 
-impl RegistryContainer {
-    async fn start(engine: &Engine) -> Self {
-        let bundle = bundle::load().unwrap();
-        let (options, cancel) = (Options::default(), CancellationToken::new());
-        let prepared = bundle::prepare(engine, &bundle, &["registry-image"], &options, &Silent, &cancel).await.unwrap();
-        let loopback = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: None };
-        let config = ContainerCreateBody {
-            image: Some(prepared.image("registry-image").unwrap().to_owned()),
-            host_config: Some(HostConfig {
-                port_bindings: Some(HashMap::from([("5000/tcp".to_owned(), Some(vec![loopback]))])),
-                ..HostConfig::default()
-            }),
-            ..ContainerCreateBody::default()
-        };
-        let docker = &engine.docker;
-        let id = docker.create_container(None::<CreateContainerOptions>, config).await.unwrap().id;
-        docker.start_container(&id, None::<StartContainerOptions>).await.unwrap();
-        let inspected = docker.inspect_container(&id, None::<InspectContainerOptions>).await.unwrap();
-        let ports = inspected.network_settings.unwrap().ports.unwrap();
-        let port = ports["5000/tcp"].as_ref().unwrap()[0].host_port.clone().unwrap();
-        Self { id, host: format!("127.0.0.1:{port}") }
-    }
-
-    async fn remove(self, engine: &Engine) {
-        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        engine.docker.remove_container(&self.id, Some(options)).await.unwrap();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Docker"]
 async fn a_mirror_gives_back_by_digest_what_was_pushed_to_it() {
-    let trial = Trial::new().await;
-    let registry = RegistryContainer::start(&trial.engine).await;
-    let mirror = format!("{}/proxy", registry.host);
+    Lab::with(async |lab| Trial::with(async |trial| mirrored(&open_registry(lab).await, trial).await).await).await;
+}
+
+async fn mirrored(registry: &str, trial: &Trial) {
+    let mirror = format!("{}/proxy", registry);
     let wanted = ["trial-image", "trial-files"];
     let source = trial.options(Images::Source);
     let cancel = CancellationToken::new();
@@ -302,10 +305,5 @@ async fn a_mirror_gives_back_by_digest_what_was_pushed_to_it() {
     let images = trial.engine.docker.list_images(None::<ListImagesOptions>).await.unwrap();
     let names: Vec<String> =
         images.into_iter().flat_map(|image| [image.repo_tags, image.repo_digests].concat()).collect();
-    assert!(
-        !names.iter().any(|name| name.starts_with(&registry.host) || name.starts_with("ghcr.io/trial")),
-        "{names:?}"
-    );
-    registry.remove(&trial.engine).await;
-    trial.end().await;
+    assert!(!names.iter().any(|name| name.starts_with(registry) || name.starts_with("ghcr.io/trial")), "{names:?}");
 }

@@ -1,9 +1,5 @@
-//! Whole clusters on a real engine: `cargo test -p ferry-lab --test cluster -- --ignored --test-threads 1`.
-
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(clippy::print_stderr, reason = "a test shows how long its parts took")]
-
-mod support;
+//! A whole cluster. One for all checks, with more than one node: scenarios run on single nodes all the time, and what holds for
+//! three (pod network across nodes, an image on each, logs of all) holds for one.
 
 use std::path::Path;
 
@@ -14,42 +10,43 @@ use ferry_lab::registry::{self, Registry};
 use ferry_lab::toolbox::Toolbox;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, PostParams};
-use rstest::rstest;
-use support::Lab;
 
+use crate::support::Lab;
+
+trials![a_cluster_is_usable_loadable_and_leaves_nothing];
+
+const NODES: usize = 3;
 const BUSYBOX: &str = "registry.ferry:5000/lab/busybox:v1";
 
-#[rstest]
-#[case::single_node("single-node", 1)]
-#[case::three_node("three-node", 3)]
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Docker"]
-async fn a_cluster_is_usable_loadable_and_leaves_nothing(#[case] profile: &str, #[case] nodes: usize) {
-    let lab = Lab::new().await;
+async fn a_cluster_is_usable_loadable_and_leaves_nothing() {
+    Lab::with(cluster).await;
+}
+
+async fn cluster(lab: &Lab) {
     let (engine, run) = (&lab.engine, &lab.run);
     let begun = std::time::Instant::now();
     let say = |what: &str| eprintln!("{:6.2} s  {what}", begun.elapsed().as_secs_f64());
     let network = Network::create(engine, run).await.unwrap();
-    let registry = Registry::start(engine, run, &network, &lab.image("registry-image").await).await.unwrap();
+    let registry = Registry::start(engine, run, &network, lab.image("registry-image")).await.unwrap();
     say("network and registry");
 
-    let toolbox_image = lab.image("toolbox").await;
+    let toolbox_image = lab.image("toolbox").to_owned();
     let kind = Kind { engine: engine.clone(), run: run.clone(), network: network.clone(), toolbox_image };
     let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kind-configs");
     let request = ClusterRequest {
         name: "main".into(),
-        profile: Profile::load(&configs, ProviderName::Kind, profile).unwrap(),
-        node_image: lab.image("node-1.34.4").await,
+        profile: Profile::load(&configs, ProviderName::Kind, "three-node").unwrap(),
+        node_image: lab.image("node-1.34.4-lab").to_owned(),
         dns_image: BUSYBOX.into(),
         resolvable: vec![git::HOST.into()],
         node_files: vec![registry.node_file()],
         deadlines: Deadlines::default(),
     };
     let not_yet = |waiting: NotUsableYet| say(&format!("not until {}: {}", waiting.stage, waiting.reason));
-    let gitserver = lab.image("gitserver").await;
+    let gitserver = lab.image("gitserver");
     let (git, toolbox, cluster) = tokio::join!(
         async {
-            let git = GitServer::start(engine, run, &network, &gitserver).await.unwrap();
+            let git = GitServer::start(engine, run, &network, gitserver).await.unwrap();
             say("git server");
             git
         },
@@ -63,26 +60,27 @@ async fn a_cluster_is_usable_loadable_and_leaves_nothing(#[case] profile: &str, 
     let cluster = match cluster {
         Ok(cluster) => cluster,
         Err(error) => {
-            let missing = kind.export_logs("main", Path::new("/tmp/ferry-failed-cluster")).await;
-            lab.teardown().await;
-            panic!("{error} (logs in /tmp/ferry-failed-cluster; not had: {missing:?})");
+            // Not in the run's folder, which goes with the trial.
+            let logs = std::env::temp_dir().join(format!("ferry-failed-{}", run.id));
+            let missing = kind.export_logs("main", &logs).await;
+            panic!("{error} (logs in {}; not had: {missing:?})", logs.display());
         }
     };
     say("usable");
-    assert_eq!(cluster.nodes.len(), nodes);
+    assert_eq!(cluster.nodes.len(), NODES);
 
     toolbox.know_cluster(&cluster.internal_kubeconfig.0).await.unwrap();
     toolbox.know_servers(&git, &registry).await.unwrap();
     let listed = toolbox.exec(["kubectl", "get", "nodes", "--no-headers"]).succeed().await.unwrap();
-    assert_eq!(listed.stdout.matches(" Ready ").count(), nodes, "{}", listed.stdout);
+    assert_eq!(listed.stdout.matches(" Ready ").count(), NODES, "{}", listed.stdout);
     say("kubectl in the toolbox");
 
     // An image that only the engine has, under another name.
     let loaded = "ferry.local/loaded:dev";
-    kind.load_image(&cluster, &lab.image("busybox-image").await, loaded).await.unwrap();
+    kind.load_image(&cluster, lab.image("busybox-image"), loaded).await.unwrap();
     say("image loaded");
     // An image that only the registry has, pulled by a pod that names no pull secret.
-    push(&lab, &registry, &lab.image("busybox-image").await).await;
+    push(lab, &registry, lab.image("busybox-image")).await;
     say("image pushed");
     let client = cluster.client().await.unwrap();
     let pods = Api::<Pod>::namespaced(client, "default");
@@ -109,9 +107,8 @@ async fn a_cluster_is_usable_loadable_and_leaves_nothing(#[case] profile: &str, 
 
     kind.delete("main").await.unwrap();
     say("deleted");
-    assert!(!lab.things().await.iter().any(|thing| thing.contains("-main-")), "{:?}", lab.things().await);
-    lab.teardown().await;
-    say("torn down");
+    let things = lab.things(&run.id).await;
+    assert!(!things.iter().any(|thing| thing.contains("-main-")), "{things:?}");
 }
 
 /// Pushes through the published port, as the engine cannot resolve the registry's name.
