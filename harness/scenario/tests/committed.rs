@@ -7,7 +7,7 @@ use std::time::Duration;
 use ferry_scenario::catalogue::catalogue;
 use ferry_scenario::select::{Candidate, Suites, suites};
 use ferry_scenario::steps::KINDS;
-use ferry_scenario::{Cell, Disk, Plan, discover, find, lint, plan, schema};
+use ferry_scenario::{Cell, Disk, Given, Plan, Sets, discover, find, lint, parse_with, plan, schema};
 
 fn scenarios() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios")
@@ -21,11 +21,12 @@ fn planned(id: &str) -> Plan {
 #[test]
 fn every_scenario_is_in_order() {
     let entries = discover(&scenarios()).unwrap();
-    let names: Vec<String> = entries.iter().map(|entry| entry.trial_name(&Cell::default())).collect();
+    let in_cells = entries.iter().flat_map(|entry| entry.cells().into_iter().map(|cell| entry.trial_name(&cell)));
+    let names: Vec<String> = in_cells.collect();
     insta::assert_debug_snapshot!(names, @r#"
     [
         "self_test::broken_workload::k8s_1_34::kind",
-        "self_test::language::k8s_1_34::kind",
+        "self_test::language::k8s_1_34::kind::greeting_hello",
         "self_test::node_restart::k8s_1_34::kind",
         "self_test::starved_sampler::k8s_1_34::kind",
         "single_tenant::official::k8s_1_34::kind",
@@ -34,9 +35,12 @@ fn every_scenario_is_in_order() {
     ]
     "#);
     for entry in entries {
-        let scenario = entry.scenario.unwrap_or_else(|found| panic!("{}", found.to_text()));
-        let found = lint(&scenario, &Disk::new(scenarios()));
-        assert!(found.is_empty(), "{}", found.to_text());
+        for cell in entry.cells() {
+            let read = entry.load(Some(&cell), &Sets::new());
+            let scenario = read.unwrap_or_else(|found| panic!("{}", found.to_text()));
+            let found = lint(&scenario, &Disk::new(scenarios()));
+            assert!(found.is_empty(), "{}", found.to_text());
+        }
     }
 }
 
@@ -233,4 +237,37 @@ fn the_schema_judges_like_the_parser() {
     assert!(conditions("Wait").eq(conditions("Condition")), "conditions are the same inside of `all`, `any` and `not`");
     assert_eq!(schema["$defs"]["Assert"]["dependentRequired"]["path"], serde_json::json!(["object", "equals"]));
     assert_eq!(schema["properties"]["timeouts"]["propertyNames"]["$ref"], "#/$defs/Deadline");
+}
+
+/// A scenario's top-level sections: key → text.
+fn sections(text: &str) -> Vec<(String, String)> {
+    let mut sections: Vec<(String, String)> = Vec::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        match sections.last_mut() {
+            Some((_, section)) if line.starts_with(' ') => *section += &format!("{line}\n"),
+            _ => sections.push((line.split(':').next().unwrap_or_default().into(), format!("{line}\n"))),
+        }
+    }
+    sections
+}
+
+/// What an example leaves out is as in the first one.
+#[test]
+fn the_examples_of_the_readme_are_read_and_lint() {
+    let readme = fs_err::read_to_string(scenarios().join("../README.md")).unwrap();
+    let examples: Vec<&str> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 2);
+    let whole = sections(examples[0]);
+    for example in examples {
+        let mut all = sections(example);
+        let missing: Vec<_> = whole.iter().filter(|(key, _)| all.iter().all(|(known, _)| known != key)).collect();
+        all.extend(missing.into_iter().cloned());
+        let text: String = all.into_iter().map(|(_, section)| section).collect();
+        let files = Disk::new(scenarios());
+        let given = Given { files: &files, sets: &Sets::new(), cell: None };
+        let name = scenarios().join("single-tenant/official.yaml").display().to_string();
+        let scenario = parse_with(&name, &text, given).unwrap_or_else(|found| panic!("{text}\n{}", found.to_text()));
+        let found = lint(&scenario, &files);
+        assert!(!found.has_errors(), "{}", found.to_text());
+    }
 }
