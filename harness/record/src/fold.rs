@@ -266,6 +266,13 @@ impl RunState {
         self.steps.values().filter(|step| step.parent.is_none())
     }
 
+    /// How many steps are around a step.
+    pub fn depth(&self, step: &Step) -> usize {
+        // A parent is announced before what is within it; a record that says otherwise must not lead in circles.
+        let parent = |of: usize| self.steps.get(&of).and_then(|step| step.parent).filter(|parent| *parent < of);
+        std::iter::successors(step.parent.filter(|parent| *parent < step.index), |of| parent(*of)).count()
+    }
+
     /// The step that goes on now.
     pub fn current_step(&self) -> Option<&Step> {
         self.steps.values().rfind(|s| s.ended.is_none())
@@ -454,6 +461,27 @@ mod tests {
         let mut writer = crate::codec::RecordWriter::create(folder.path(), Default::default()).unwrap();
         events.iter().for_each(|e| writer.append(e).unwrap());
         assert!(matches!(read(folder.path()), Err(ReadError::Format { found: 2, .. })));
+    }
+
+    #[test]
+    fn steps_know_how_deep_they_are() {
+        let mut run = RunState::default();
+        let started = |step, parent| EventKind::StepStarted {
+            step,
+            phase: 0,
+            kind: "parallel".into(),
+            title: String::new(),
+            place: None,
+            deadline: None,
+            parent,
+        };
+        // The last two name each other, as no run does.
+        for (step, parent) in [(0, None), (1, Some(0)), (2, Some(1)), (3, Some(0)), (4, Some(5)), (5, Some(4))] {
+            run.apply(&Event { t: 0, kind: started(step, parent) });
+        }
+        let depths: Vec<usize> = run.steps.values().map(|step| run.depth(step)).collect();
+        assert_eq!(depths, [0, 1, 2, 1, 0, 1]);
+        assert_eq!(run.own_steps().count(), 1);
     }
 
     #[test]

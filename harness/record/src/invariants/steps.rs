@@ -105,6 +105,18 @@ mod tests {
         assert_eq!((finding.verdict, finding.message.as_str()), (verdict, message));
     }
 
+    /// An expected failure fails within a step that does not.
+    #[test]
+    fn a_failure_within_a_step_is_for_that_step_to_judge() {
+        let mut run = Record::good().fold();
+        let mut inner = run.steps[&2].clone();
+        inner.index = run.steps.len();
+        inner.parent = Some(2);
+        inner.outcome = Some(failed("is forbidden"));
+        run.steps.insert(inner.index, inner);
+        assert_eq!(Steps.judge(&run).verdict, Verdict::Pass);
+    }
+
     #[test]
     fn the_last_reason_and_the_hint_are_kept() {
         let finding = Steps.judge(&Record::good().outcome(failed("not ready")).fold());

@@ -75,17 +75,18 @@ fn phase_case(run: &RunState, index: usize, phase: &Phase, as_expected: bool) ->
         let ended: Nanos = phase.ended.unwrap_or(run.now);
         case.set_time(Duration::from_nanos(ended.saturating_sub(started)));
     }
-    let steps: Vec<String> = run.steps.values().filter(|s| s.phase == index).map(step_line).collect();
+    let steps: Vec<String> = run.steps.values().filter(|s| s.phase == index).map(|s| step_line(run, s)).collect();
     if !steps.is_empty() {
         case.set_system_out(steps.join("\n"));
     }
     case
 }
 
-fn step_line(step: &crate::fold::Step) -> String {
+fn step_line(run: &RunState, step: &crate::fold::Step) -> String {
+    let indent = "  ".repeat(run.depth(step));
     let took = step.ended.map_or("unfinished".into(), |end| fmt::duration(end.saturating_sub(step.started)));
     let error = step.outcome.as_ref().and_then(Outcome::error).map_or(String::new(), |e| format!(" failed: {e}"));
-    format!("{} {}: {} ({took}){error}", step.index + 1, step.kind, step.title)
+    format!("{indent}{} {}: {} ({took}){error}", step.index + 1, step.kind, step.title)
 }
 
 fn finding_case(finding: &Finding, as_expected: bool) -> TestCase {

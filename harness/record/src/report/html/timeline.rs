@@ -139,7 +139,8 @@ impl Timeline {
             let span = Interval::new(phase.started?, end(phase.ended));
             Some(axis.bar(span, &[&phase.info.name], title(&phase.info.name, span), class_of(phase.outcome.as_ref())))
         });
-        let steps = run.steps.values().map(|step| {
+        // Steps within steps would lie upon them, and upon each other.
+        let steps = run.own_steps().map(|step| {
             let span = Interval::new(step.started, end(step.ended));
             let number = (step.index + 1).to_string();
             let name = format!("{number} {}", step.title);

@@ -66,6 +66,7 @@ struct FindingView {
 #[derive(Debug, Serialize)]
 struct StepView {
     number: usize,
+    depth: usize,
     phase: String,
     title: String,
     kind: String,
@@ -179,6 +180,7 @@ fn step(run: &RunState, step: &Step) -> StepView {
     let from = step.not_yet.len().saturating_sub(MAX_REASONS);
     StepView {
         number: step.index + 1,
+        depth: run.depth(step),
         phase: run.phases.get(step.phase).map_or(String::new(), |p| p.info.name.clone()),
         title: step.title.clone(),
         kind: step.kind.clone(),
