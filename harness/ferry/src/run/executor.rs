@@ -165,14 +165,8 @@ impl<'a> Executor<'a> {
             let place = Place { file: place.file, line: place.line, column: place.column };
             let number = self.announce(within, step.kind(), action.title(self.scenario), Some(place), limit);
             let inner = Within { parent: Some(number), ..within };
-            let outcome = match (before, &step.value) {
-                (Outcome::Done, Step::Parallel(_) | Step::Include(_) | Step::Repeat(_) | Step::ExpectFailure(_)) => {
-                    self.nested(inner, &step.value).await
-                }
-                (Outcome::Done, leaf) => {
-                    let context = self.context(number, limit);
-                    self.guarded(limit, steps::execute(leaf, &context)).await
-                }
+            let outcome = match before {
+                Outcome::Done => self.carry_out(number, limit, inner, &step.value).await,
                 _ => Outcome::Skipped,
             };
             self.recorder.emit(EventKind::StepEnded { step: number, outcome: outcome.clone() });
@@ -181,9 +175,10 @@ impl<'a> Executor<'a> {
         .boxed_local()
     }
 
-    /// Carries out the steps within a step. Each keeps its own deadline.
-    async fn nested(&self, inner: Within, step: &Step) -> Outcome {
+    /// Carries out a step, or the steps within it, each of which keeps its own deadline.
+    async fn carry_out(&self, number: usize, limit: Duration, inner: Within, step: &Step) -> Outcome {
         match step {
+            Step::Include(include) => self.steps(inner, &include.steps, Outcome::Done).await,
             Step::Parallel(parallel) => {
                 let branches = parallel.0.iter().map(|branch| self.one(inner, branch, &Outcome::Done));
                 let outcomes = futures::future::join_all(branches).await;
@@ -206,7 +201,10 @@ impl<'a> Executor<'a> {
             Step::ExpectFailure(expected) => {
                 failed_as_expected(self.one(inner, &expected.step, &Outcome::Done).await, &expected.message)
             }
-            other => self.steps(inner, other.action().nested(), Outcome::Done).await,
+            single => {
+                let context = self.context(number, limit);
+                self.guarded(limit, steps::execute(single, &context)).await
+            }
         }
     }
 

@@ -10,11 +10,10 @@ use serde_json::Value;
 
 use super::{Context, StepError};
 use crate::cluster::ready::readiness;
-use crate::cluster::watch::{self, Inventory};
-use crate::cluster::{ClusterError, qualified, request, to_json};
+use crate::cluster::{ClusterError, pods, qualified, request, to_json};
 use crate::wait::{Check, polled};
 
-/// How often a node is looked at while it boots. A watch would back off from an API server that is down, to half a minute.
+/// How often pods, and a node that boots, are looked at. A watch would back off from an API server that is down, to half a minute.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// How long one look may take: a node that is down answers nothing at all.
@@ -29,20 +28,17 @@ pub(super) async fn execute(restart: &Restart, cx: &Context<'_>) -> Result<(), S
 
 async fn pods(of: &ObjectRef, grace: HumanDuration, cx: &Context<'_>) -> Result<(), StepError> {
     let namespace = of.namespace.as_deref();
-    let workload = cx.cluster.get(&of.kind, namespace, &of.name).await?;
-    let workload = workload.ok_or_else(|| StepError::mismatch(format!("{of} does not exist"), None))?;
-    let (api, resource) = cx.cluster.api_and_resource("pod", namespace).await?;
-    let listed = api.list(&ListParams::default()).await.map_err(|e| request(format!("list the pods of {of}"), e))?;
-    let all: Vec<Value> = listed.items.into_iter().map(|pod| to_json(pod, &resource)).collect();
-    let victims: Vec<&Value> = all.iter().filter(|pod| belongs(pod, &workload)).collect();
+    let victims = cx.cluster.pods_of(of).await?;
+    let victims = victims.ok_or_else(|| StepError::mismatch(format!("{of} does not exist"), None))?;
     if victims.is_empty() {
         return Err(StepError::mismatch(format!("{of} has no pod to restart"), "`wait` for it first".to_string()));
     }
+    let api = cx.cluster.api("pod", namespace).await?;
     let grace_period = u32::try_from(grace.get().as_secs()).unwrap_or(u32::MAX);
     let params = DeleteParams { grace_period_seconds: Some(grace_period), ..DeleteParams::default() };
     let mut killed = BTreeSet::new();
-    for pod in victims {
-        let name = text(pod, "/metadata/name");
+    for pod in &victims {
+        let name = pods::name(pod);
         cx.said(&format!("restart: delete pod {}", qualified(namespace, name)));
         match api.delete(name, &params).await {
             // One that ended by itself since it was listed is gone all the same.
@@ -52,22 +48,36 @@ async fn pods(of: &ObjectRef, grace: HumanDuration, cx: &Context<'_>) -> Result<
         }
         killed.insert(text(pod, "/metadata/uid").to_owned());
     }
-    let kinds = ["pod", of.kind.as_str()];
-    let kinds = if is_pod(&workload) { &kinds[..1] } else { &kinds[..] };
-    let key = (of.kind.clone(), qualified(namespace, &of.name));
-    let check = |seen: &Inventory| replaced(seen, &key, &workload, &killed);
-    cx.until(format!("{of} back on new pods"), watch::inventory(cx.cluster, kinds, check)).await?;
+    let looks = polled(LOOK, || {
+        look(async {
+            let workload = cx.cluster.get(&of.kind, namespace, &of.name).await?;
+            let pods = cx.cluster.pods_of(of).await?.unwrap_or_default();
+            Ok(workload.map_or_else(|| Check::NotYet("it does not exist".into()), |w| replaced(&pods, &w, &killed)))
+        })
+    });
+    cx.until(format!("{of} back on new pods"), looks).await?;
     Ok(())
+}
+
+/// One look at a cluster that may be down, or busy booting.
+async fn look(looking: impl Future<Output = Result<Check, ClusterError>>) -> Check {
+    match tokio::time::timeout(ANSWER, looking).await {
+        Ok(Ok(check)) => check,
+        Ok(Err(error @ ClusterError::Resolve(_) | error @ ClusterError::Request { .. })) => {
+            Check::NotYet(crate::edge::chain(&error))
+        }
+        Ok(Err(error)) => Check::Never(crate::edge::chain(&error)),
+        Err(_) => Check::NotYet(format!("the API server did not answer within {ANSWER:?}")),
+    }
 }
 
 /// Whether every killed pod is gone, and as many others of the same workload are ready as it asks for. The workload's own
 /// status is no proof: it goes on counting killed pods until its controller has noticed.
-fn replaced(seen: &Inventory, key: &(String, String), workload: &Value, killed: &BTreeSet<String>) -> Check {
-    let workload = seen.get(key).unwrap_or(workload);
-    let pods = seen.iter().filter(|((kind, _), pod)| kind == "pod" && belongs(pod, workload)).map(|(_, pod)| pod);
-    let (old, new): (Vec<&Value>, Vec<&Value>) = pods.partition(|pod| killed.contains(text(pod, "/metadata/uid")));
+fn replaced(pods: &[Value], workload: &Value, killed: &BTreeSet<String>) -> Check {
+    let (old, new): (Vec<&Value>, Vec<&Value>) =
+        pods.iter().partition(|pod| killed.contains(text(pod, "/metadata/uid")));
     if let Some(pod) = old.first() {
-        return Check::NotYet(format!("pod {} is still there", text(pod, "/metadata/name")));
+        return Check::NotYet(format!("pod {} is still there", pods::name(pod)));
     }
     let is_ready = |pod: &&Value| matches!(readiness(Some(pod)), Check::Met(_));
     let ready = u64::try_from(new.iter().copied().filter(is_ready).count()).unwrap_or(u64::MAX);
@@ -76,39 +86,7 @@ fn replaced(seen: &Inventory, key: &(String, String), workload: &Value, killed: 
     if ready < wanted {
         return Check::NotYet(format!("{ready} of {wanted} new pods are ready"));
     }
-    if is_pod(workload) { Check::Met("the new pod is ready".into()) } else { readiness(Some(workload)) }
-}
-
-fn is_pod(object: &Value) -> bool {
-    object["kind"] == "Pod"
-}
-
-/// Whether a pod is one of the workload's by its selector, or the named pod itself.
-fn belongs(pod: &Value, workload: &Value) -> bool {
-    if pod.pointer("/metadata/namespace") != workload.pointer("/metadata/namespace") {
-        return false;
-    }
-    if is_pod(workload) {
-        return pod.pointer("/metadata/name") == workload.pointer("/metadata/name");
-    }
-    let Some(selector) = workload.pointer("/spec/selector") else { return false };
-    let label = |key: &str| pod["metadata"]["labels"][key].as_str();
-    let labels = selector["matchLabels"].as_object();
-    let expressions = selector["matchExpressions"].as_array();
-    let fits = |expression: &Value| {
-        let found = label(expression["key"].as_str().unwrap_or_default());
-        let listed = || expression["values"].as_array().is_some_and(|all| all.iter().any(|one| one.as_str() == found));
-        match expression["operator"].as_str().unwrap_or_default() {
-            "In" => found.is_some() && listed(),
-            "NotIn" => found.is_none() || !listed(),
-            "Exists" => found.is_some(),
-            "DoesNotExist" => found.is_none(),
-            _ => false,
-        }
-    };
-    (labels.is_some() || expressions.is_some())
-        && labels.into_iter().flatten().all(|(key, value)| label(key) == value.as_str())
-        && expressions.into_iter().flatten().all(fits)
+    if workload["kind"] == "Pod" { Check::Met("the new pod is ready".into()) } else { readiness(Some(workload)) }
 }
 
 async fn node(written: &str, cx: &Context<'_>) -> Result<(), StepError> {
@@ -116,21 +94,13 @@ async fn node(written: &str, cx: &Context<'_>) -> Result<(), StepError> {
     let before = cx.cluster.get("node", None, &name).await?.as_ref().and_then(heartbeat);
     let killed = lives(&pods_on(&name, cx).await?);
     cx.stage.provider().restart_node(cx.stage.cluster(), &name).await?;
-    let looks = polled(LOOK, || async {
-        let look = async {
+    let looks = polled(LOOK, || {
+        look(async {
             match booted(cx.cluster.get("node", None, &name).await?.as_ref(), before.as_deref()) {
                 Check::Met(_) => Ok(back(&pods_on(&name, cx).await?, &killed)),
                 not_yet => Ok(not_yet),
             }
-        };
-        match tokio::time::timeout(ANSWER, look).await {
-            Ok(Ok(check)) => check,
-            Ok(Err(error @ ClusterError::Resolve(_) | error @ ClusterError::Request { .. })) => {
-                Check::NotYet(crate::edge::chain(&error))
-            }
-            Ok(Err(error)) => Check::Never(crate::edge::chain(&error)),
-            Err(_) => Check::NotYet(format!("the API server did not answer within {ANSWER:?}")),
-        }
+        })
     });
     cx.until(format!("node {written} ready again, with its pods"), looks).await?;
     Ok(())
@@ -217,26 +187,7 @@ mod tests {
     #[case::back(&[pod("c", "True"), pod("d", "True")], Check::Met("2 of 2 replicas available".into()))]
     fn a_status_from_before_the_kill_is_no_proof(#[case] pods: &[Value], #[case] expected: Check) {
         let killed = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
-        let key = ("deployment".to_owned(), "apps/web".to_owned());
-        let name = |pod: &Value| ("pod".to_owned(), format!("apps/{}", text(pod, "/metadata/name")));
-        let seen: Inventory =
-            pods.iter().map(|pod| (name(pod), pod.clone())).chain([(key.clone(), workload())]).collect();
-        assert_eq!(replaced(&seen, &key, &workload(), &killed), expected);
-    }
-
-    #[rstest]
-    #[case(json!({"matchLabels": {"app": "web"}}), true)]
-    #[case(json!({"matchLabels": {"app": "other"}}), false)]
-    #[case(json!({"matchLabels": {"app": "web"}, "matchExpressions": [{"key": "tier", "operator": "Exists"}]}), false)]
-    #[case(json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["a", "web"]}]}), true)]
-    #[case(json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]}), false)]
-    #[case(json!({"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}), true)]
-    #[case(json!({}), false)]
-    fn a_selector_finds_its_pods(#[case] selector: Value, #[case] found: bool) {
-        let workload = json!({"kind": "Deployment", "metadata": {"namespace": "apps"}, "spec": {"selector": selector}});
-        assert_eq!(belongs(&pod("a", "True"), &workload), found);
-        let elsewhere = json!({"kind": "Deployment", "metadata": {"namespace": "b"}, "spec": {"selector": selector}});
-        assert!(!belongs(&pod("a", "True"), &elsewhere));
+        assert_eq!(replaced(pods, &workload(), &killed), expected);
     }
 
     #[test]
