@@ -10,6 +10,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::{ErrorLine, Notice, ObjectSeen};
+
 /// Version of the record's format, in [`RunStarted::format`].
 pub const FORMAT: u32 = 1;
 
@@ -118,6 +120,95 @@ pub enum EventKind {
         /// What kept the sampler from its work.
         reason: String,
     },
+    /// From now on every object of a resource is known: what was not recorded does not exist.
+    WatchStarted {
+        /// The resource with its group, e.g. `deployments.apps`.
+        resource: String,
+    },
+    /// A watch had to list anew: what came and went in between was not seen.
+    WatchGap {
+        /// The resource.
+        resource: String,
+        /// The last moment that was seen.
+        from: Nanos,
+        /// The moment of the new list.
+        to: Nanos,
+        /// What broke the watch.
+        reason: String,
+    },
+    /// A resource is no longer watched.
+    WatchEnded {
+        /// The resource.
+        resource: String,
+        /// Its definition is gone, or the run is over.
+        reason: String,
+    },
+    /// An object was seen for the first time, or changed.
+    Object(Box<ObjectSeen>),
+    /// An object is gone.
+    ObjectGone {
+        /// [`ObjectSeen::object`].
+        object: String,
+        /// [`ObjectSeen::uid`].
+        uid: String,
+        /// Found out by a new list: it went at some time within the gap before.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        late: bool,
+    },
+    /// A Kubernetes event.
+    Notice(Box<Notice>),
+    /// A controller logged an error.
+    ErrorLogged(Box<ErrorLine>),
+    /// The log of a controller's pod was read up to its end, or up to now.
+    LogRead {
+        /// `pod/namespace/name`.
+        pod: String,
+        /// The controller.
+        controller: String,
+        /// Lines read.
+        lines: u64,
+        /// Those with level error.
+        errors: u64,
+        /// Why it could not be read to its end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        broken: Option<String>,
+    },
+    /// A commit was pushed; what applies it is seen by the watches.
+    Committed {
+        /// `branch@sha1:…`, as Flux writes revisions.
+        revision: String,
+    },
+    /// A fault was injected on purpose.
+    Fault {
+        /// What kind, e.g. `cut`.
+        fault: String,
+        /// What was hit.
+        target: String,
+        /// It was in effect from here, at the latest.
+        from: Nanos,
+        /// It was lifted here, at the earliest.
+        to: Nanos,
+        /// How much earlier it may have begun, and later ended.
+        margin: Nanos,
+    },
+    /// What the probes were put to the test with, before they were trusted.
+    SelfProof {
+        /// `rollout` or `outage`.
+        check: String,
+        /// Whether the probes said what was true.
+        passed: bool,
+        /// What was done, and what the probes said.
+        message: String,
+    },
+    /// How the clock of a probe agent stands to the run's; its samples are recorded by the run's clock.
+    AgentClock {
+        /// The agent.
+        agent: String,
+        /// The agent's clock minus the run's, in nanoseconds.
+        offset: i64,
+        /// Half the time that asking took: how wrong the offset can be.
+        uncertainty: Nanos,
+    },
     /// A line worth keeping from the harness itself.
     Log {
         /// Its severity.
@@ -169,10 +260,32 @@ pub struct RunStarted {
     pub phases: Vec<PhaseInfo>,
     /// Names of the invariants to judge.
     pub invariants: Vec<String>,
+    /// The scenario's own rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<OwnRule>,
+    /// The namespace of Flux' controllers.
+    #[serde(default = "flux_system")]
+    pub flux_namespace: String,
+    /// Whether the probes prove themselves first; the evidence is not sufficient when they then did not.
+    #[serde(default)]
+    pub self_proof: bool,
     /// How the scenario says that it must end; `pass` unless it is a self-test or a trap.
     pub expect: Option<Expectation>,
     /// What ran it (kernel, cores, engine, image source).
     pub host: BTreeMap<String, String>,
+}
+
+fn flux_system() -> String {
+    "flux-system".into()
+}
+
+/// A rule of a scenario's own: a CEL expression over the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnRule {
+    /// Its name in reports.
+    pub name: String,
+    /// Must be true.
+    pub cel: String,
 }
 
 /// How a run is expected to end.
@@ -182,6 +295,9 @@ pub struct Expectation {
     pub verdict: crate::verdict::Verdict,
     /// The rule that must be named by it.
     pub rule: Option<String>,
+    /// Rules that must hold nevertheless.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<String>,
 }
 
 /// A phase as planned.
@@ -193,6 +309,25 @@ pub struct PhaseInfo {
     pub budget: Budget,
     /// Steps as planned, for progress.
     pub steps: usize,
+    /// Whose it is.
+    #[serde(default)]
+    pub role: PhaseRole,
+    /// Objects that the phase is meant to change, as `kind/namespace/name` with `*` for any part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
+}
+
+/// What a phase is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PhaseRole {
+    /// Told by the scenario.
+    #[default]
+    Scenario,
+    /// Nothing is done: how the workloads are without a migration.
+    Quiet,
+    /// Nothing more is done: what comes late is still seen.
+    Soak,
 }
 
 /// The disruption that a phase may cause. All zero unless the scenario says otherwise.

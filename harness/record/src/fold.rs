@@ -247,6 +247,18 @@ impl RunState {
             }
             EventKind::RunEnded => self.ended = true,
             EventKind::Cancelled { .. } | EventKind::Unknown => {}
+            EventKind::WatchStarted { .. }
+            | EventKind::WatchGap { .. }
+            | EventKind::WatchEnded { .. }
+            | EventKind::Object(_)
+            | EventKind::ObjectGone { .. }
+            | EventKind::Notice(_)
+            | EventKind::ErrorLogged(_)
+            | EventKind::LogRead { .. }
+            | EventKind::Committed { .. }
+            | EventKind::Fault { .. }
+            | EventKind::SelfProof { .. }
+            | EventKind::AgentClock { .. } => {}
         }
     }
 

@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+pub mod cluster;
 pub mod codec;
 pub mod event;
 pub mod fmt;

@@ -125,6 +125,16 @@ fn for_each_text(kind: &mut EventKind, f: &mut dyn FnMut(&mut String)) {
             Outcome::Done | Outcome::Skipped | Outcome::Cancelled => {}
         },
         EventKind::NotYet { reason, .. } | EventKind::SamplerOutage { reason, .. } => f(reason),
+        EventKind::WatchGap { reason, .. } | EventKind::WatchEnded { reason, .. } => f(reason),
+        EventKind::Object(seen) => {
+            seen.annotations.values_mut().for_each(&mut *f);
+            seen.conditions.iter_mut().for_each(|condition| f(&mut condition.message));
+        }
+        EventKind::Notice(notice) => f(&mut notice.message),
+        EventKind::ErrorLogged(line) => f(&mut line.message),
+        EventKind::LogRead { broken, .. } => broken.iter_mut().for_each(f),
+        EventKind::Fault { target, .. } => f(target),
+        EventKind::SelfProof { message, .. } => f(message),
         EventKind::ProbeStarted(info) => f(&mut info.target),
         EventKind::Samples(block) => {
             for (_, failure) in &mut block.failed {
@@ -149,6 +159,10 @@ fn for_each_text(kind: &mut EventKind, f: &mut dyn FnMut(&mut String)) {
         EventKind::ActivityStarted { .. }
         | EventKind::PhaseStarted { .. }
         | EventKind::ProbeStopped { .. }
+        | EventKind::WatchStarted { .. }
+        | EventKind::ObjectGone { .. }
+        | EventKind::Committed { .. }
+        | EventKind::AgentClock { .. }
         | EventKind::RunEnded
         | EventKind::Unknown => {}
     }

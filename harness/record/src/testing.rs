@@ -26,7 +26,13 @@ pub struct Record {
 
 impl Record {
     pub fn good() -> Self {
-        let phase = |name: &str, steps| PhaseInfo { name: name.into(), budget: Budget::default(), steps };
+        let phase = |name: &str, steps| PhaseInfo {
+            name: name.into(),
+            budget: Budget::default(),
+            steps,
+            role: Default::default(),
+            changes: vec![],
+        };
         Self {
             started: RunStarted {
                 format: FORMAT,
@@ -38,6 +44,9 @@ impl Record {
                 wall: "2026-11-21T12:00:00Z".parse().unwrap(),
                 phases: vec![phase("bootstrap", 1), phase("take over", 2)],
                 invariants: vec!["no-lost-request".into()],
+                rules: vec![],
+                flux_namespace: "flux-system".into(),
+                self_proof: false,
                 expect: None,
                 host: BTreeMap::new(),
             },

@@ -187,7 +187,7 @@ mod tests {
     use rstest::rstest;
 
     fn expectation(verdict: Verdict, rule: Option<&str>) -> Option<Expectation> {
-        Some(Expectation { verdict, rule: rule.map(str::to_owned) })
+        Some(Expectation { verdict, rule: rule.map(str::to_owned), holds: vec![] })
     }
 
     #[rstest]

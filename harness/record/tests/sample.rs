@@ -151,7 +151,13 @@ fn timed(story: Story) -> Vec<Event> {
 }
 
 fn started() -> Event {
-    let phase = |name: &str, steps| PhaseInfo { name: name.into(), budget: Budget::default(), steps };
+    let phase = |name: &str, steps| PhaseInfo {
+        name: name.into(),
+        budget: Budget::default(),
+        steps,
+        role: Default::default(),
+        changes: vec![],
+    };
     let host = [
         ("cores", "2"),
         ("engine", "Docker 20.10.24"),
@@ -169,6 +175,9 @@ fn started() -> Event {
         wall: "2026-11-21T12:03:04.118Z".parse().unwrap(),
         phases: vec![phase("bootstrap", 2), phase("take over", 4), phase("clean up", 3)],
         invariants: vec!["no-lost-request".into(), "budget".into()],
+        rules: vec![],
+        flux_namespace: "flux-system".into(),
+        self_proof: false,
         expect: None,
         host: host.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
     };

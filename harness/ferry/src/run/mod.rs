@@ -16,7 +16,7 @@ use ferry_lab::reaper::Reaper;
 use ferry_lab::run::RunScope;
 use ferry_probe::Clock;
 use ferry_record::codec::RecordWriter;
-use ferry_record::event::{Expectation, PhaseInfo, RunStarted};
+use ferry_record::event::{Expectation, PhaseInfo, PhaseRole, RunStarted};
 use ferry_record::redact::Redactor;
 use ferry_record::{EventKind, Judgement, Verdict};
 use ferry_scenario::model::{ExpectedVerdict, Phase};
@@ -230,6 +230,8 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
             longest: u64::try_from(phase.budget.longest.get().as_nanos()).unwrap_or(u64::MAX),
         },
         steps: phase.steps.len(),
+        role: PhaseRole::Scenario,
+        changes: vec![],
     };
     let expect = scenario.expect.as_ref().map(|expect| Expectation {
         verdict: match expect.verdict.value {
@@ -238,6 +240,7 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
             ExpectedVerdict::Inconclusive => Verdict::Inconclusive,
         },
         rule: expect.rule.as_ref().map(|rule| rule.value.clone()),
+        holds: vec![],
     });
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let host = [
@@ -255,6 +258,9 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
         wall: jiff::Timestamp::now(),
         phases: scenario.phases.iter().map(|p| phase(p)).collect(),
         invariants: scenario.invariants.iter().map(|i| i.value.as_str().into()).collect(),
+        rules: vec![],
+        flux_namespace: "flux-system".into(),
+        self_proof: false,
         expect,
         host: host.map(|(key, value)| (key.to_string(), value)).into(),
     }

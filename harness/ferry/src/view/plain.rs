@@ -92,8 +92,17 @@ mod tests {
             cell: "k8s_1_34::kind".into(),
             ferry: "0.1.0".into(),
             wall: "2026-11-21T08:00:00Z".parse().unwrap(),
-            phases: vec![PhaseInfo { name: "bootstrap".into(), budget: Budget::default(), steps: 2 }],
+            phases: vec![PhaseInfo {
+                name: "bootstrap".into(),
+                budget: Budget::default(),
+                steps: 2,
+                role: Default::default(),
+                changes: vec![],
+            }],
             invariants: vec![],
+            rules: vec![],
+            flux_namespace: "flux-system".into(),
+            self_proof: false,
             expect: None,
             host: Default::default(),
         }))

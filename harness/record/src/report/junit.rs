@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_run_that_ends_as_expected_has_no_failing_case() {
-        let expect = Expectation { verdict: Verdict::Fail, rule: None };
+        let expect = Expectation { verdict: Verdict::Fail, rule: None, holds: vec![] };
         let back = Report::deserialize_from_str(&xml_of(failing().expect(Some(expect)))).unwrap();
         assert_eq!((back.failures, back.errors), (0, 0));
         assert!(xml_of(failing()).contains("failures=\"3\""));

