@@ -1,10 +1,12 @@
 //! The command line: arguments only. What each command does is in `commands`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ferry_scenario::Sets;
 use ferry_scenario::select::{self, Shard};
+use ferry_scenario::text::HumanDuration;
 
 /// Carry a live cluster from flux bootstrap to Flux Operator, and prove that no request was lost.
 #[derive(Debug, Parser)]
@@ -231,12 +233,35 @@ pub struct RunArgs {
     /// Keep the cluster and its servers after the run
     #[arg(long, value_enum, default_value_t = Keep::Never)]
     pub keep: Keep,
+    /// What is done around the scenario to be sure of its verdict
+    #[command(flatten)]
+    pub proof: ProofArgs,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub progress: Progress,
     /// Folder for the run's record and reports
     #[arg(long, env = "FERRY_REPORTS", default_value = "reports/out", value_name = "DIR")]
     pub reports: PathBuf,
+}
+
+/// What is done around a scenario to be sure of its verdict.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ProofArgs {
+    /// Leave out the probes' self-proof, the quiet stretch before the migration and the soak after it: rules that need them
+    /// are inconclusive
+    #[arg(long, env = "FERRY_QUICK", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub quick: bool,
+    /// How long nothing is done before the migration, for scenarios that have such a stretch [default: as they say, or 10s]
+    #[arg(long, env = "FERRY_QUIET", value_name = "DURATION", value_parser = duration)]
+    pub quiet: Option<Duration>,
+    /// How long nothing is done after the migration, for scenarios that have such a stretch [default: as they say, or 10s]
+    #[arg(long, env = "FERRY_SOAK", value_name = "DURATION", value_parser = duration)]
+    pub soak: Option<Duration>,
+}
+
+/// A duration as scenarios write it.
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<HumanDuration>().map(HumanDuration::get).map_err(|error| error.to_string())
 }
 
 /// Where images and tools come from.

@@ -1,44 +1,52 @@
 //! Every scenario, in each cell of its matrix, as a trial that `cargo test` and nextest list and run alike.
 //!
-//! Listing reads scenario files and nothing else: no Docker, no environment that could differ between list and run.
-//! `FERRY_CLUSTER=0` lists all trials as ignored, for machines that cannot run clusters, and `FERRY_PROVIDERS=kind` those of
-//! other providers; nothing is skipped unasked. A broken file is a trial that fails with what is wrong.
+//! Listing reads scenario files and nothing else: no Docker. `FERRY_SUITE` says which suite is run, `ci` unless it is set;
+//! trials of others are listed as ignored, as are all with `FERRY_CLUSTER=0`, for machines that cannot run clusters, and with
+//! `FERRY_PROVIDERS=kind` those of other providers. A broken file is a trial that fails with what is wrong, in any suite.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use ferry::cli::{ImageArgs, Images, Keep, Progress, RunArgs, ScenarioFolder, SelectArgs};
+use ferry::cli::{ImageArgs, Images, Keep, Progress, ProofArgs, RunArgs, ScenarioFolder, SelectArgs};
 use ferry::commands::run;
-use ferry::commands::trials::Trial as Chosen;
+use ferry::commands::trials::{self, Trial as Chosen};
 use ferry::edge::Exit;
 use libtest_mimic::{Arguments, Failed, Trial};
+
+/// The suite that every change must pass.
+const DEFAULT_SUITE: &str = "ci";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     ferry::start_process();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
-    let mut trials = vec![];
-    match ferry_scenario::discover(&folder) {
-        Ok(entries) => {
-            for entry in entries {
-                for cell in entry.cells() {
-                    let chosen = Chosen { entry: entry.clone(), cell, suites: vec![], folder: folder.clone() };
-                    trials.push(trial(chosen));
-                }
-            }
-        }
-        Err(error) => trials.push(Trial::test("scenarios_are_found", move || Err(Failed::from(error)))),
-    }
-    if trials.is_empty() {
-        trials.push(Trial::test("scenarios_are_found", || Err(Failed::from("scenarios/ holds no scenario"))));
-    }
+    let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+    let suite = std::env::var("FERRY_SUITE").ok().filter(|name| !name.is_empty());
+    let suite = suite.unwrap_or_else(|| DEFAULT_SUITE.into());
+    let trials = found(&ScenarioFolder { scenarios }, &suite).unwrap_or_else(|why| {
+        let broken = move || Err(Failed::from(why));
+        vec![Trial::test("scenarios_are_found", broken)]
+    });
     // Clusters share the cores; a second one beside the first would starve both.
     let arguments = Arguments { test_threads: arguments.test_threads.or(Some(1)), ..arguments };
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn trial(chosen: Chosen) -> Trial {
-    let ignored = is_ignored(&chosen.cell.provider);
+fn found(folder: &ScenarioFolder, suite: &str) -> Result<Vec<Trial>, String> {
+    let everything = trials::select(&[], &SelectArgs::default(), folder).map_err(|e| ferry::edge::chain(&e))?;
+    let everything = everything.ok_or("suites.yaml cannot be used; what is wrong with it is above")?;
+    if everything.is_empty() {
+        return Err(format!("{} holds no scenario", folder.scenarios.display()));
+    }
+    let asked = SelectArgs { suite: Some(suite.to_owned()), ..SelectArgs::default() };
+    let in_suite = trials::select(&[], &asked, folder).map_err(|e| ferry::edge::chain(&e))?.unwrap_or_default();
+    let in_suite: Vec<String> = in_suite.iter().map(Chosen::name).collect();
+    Ok(everything.into_iter().map(|chosen| trial(chosen, &in_suite)).collect())
+}
+
+fn trial(chosen: Chosen, in_suite: &[String]) -> Trial {
+    let asked = chosen.entry.scenario.is_err() || in_suite.contains(&chosen.name());
+    let ignored = !asked || is_ignored(&chosen.cell.provider);
     Trial::test(chosen.name(), move || {
         let checked = chosen.check(&Default::default()).map_err(|problem| failed(&problem))?;
         let Some(loaded) = checked.loaded else { return Err(Failed::from(checked.found.to_text())) };
@@ -67,9 +75,16 @@ fn arguments(folder: &Path) -> RunArgs {
         images: ImageArgs { images: images(), mirror: None, lock: None },
         provision: std::env::var("FERRY_PROVISION").is_ok_and(|v| !v.is_empty() && v != "0"),
         keep: Keep::Never,
+        proof: ProofArgs { quick: false, quiet: seconds("FERRY_QUIET"), soak: seconds("FERRY_SOAK") },
         progress: Progress::Plain,
         reports: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../reports/out"),
     }
+}
+
+/// `FERRY_QUIET` and `FERRY_SOAK`, as for `ferry run`.
+fn seconds(variable: &str) -> Option<Duration> {
+    let text = std::env::var(variable).ok()?;
+    text.parse::<ferry_scenario::text::HumanDuration>().ok().map(|duration| duration.get())
 }
 
 fn failed(problem: &ferry::edge::Problem) -> Failed {

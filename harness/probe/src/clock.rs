@@ -27,6 +27,12 @@ impl Clock {
         nanos(self.origin.elapsed())
     }
 
+    /// What it read, or will read, at a moment; 0 before its start.
+    #[must_use]
+    pub fn at(&self, moment: std::time::Instant) -> Nanos {
+        nanos(moment.saturating_duration_since(self.origin.into_std()))
+    }
+
     /// The moment at which the clock reads `t`.
     #[must_use]
     pub fn instant(&self, t: Nanos) -> Instant {

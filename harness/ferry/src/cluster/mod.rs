@@ -9,7 +9,8 @@ pub mod watch;
 
 use std::path::Path;
 
-use kube::api::{Api, ApiResource, DynamicObject, TypeMeta};
+use ferry_scenario::text::ObjectRef;
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, TypeMeta};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::Value;
@@ -94,6 +95,29 @@ impl Cluster {
             None => Api::all_with(self.client.clone(), &resource),
         };
         Ok((api, resource))
+    }
+
+    /// Applies an object server-side, once, by the kind and name that it says itself, and takes fields from others.
+    pub async fn apply(&self, object: &Value, manager: &str) -> Result<(), ClusterError> {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let (kind, name, namespace) = (text("/kind"), text("/metadata/name"), text("/metadata/namespace"));
+        let group = text("/apiVersion").split_once('/').map(|(group, _)| group);
+        let kind = group.map_or_else(|| kind.to_string(), |group| format!("{kind}.{group}"));
+        let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
+        let api = self.api(&kind, namespace).await?;
+        let what = || format!("apply {kind} {}", qualified(namespace, name));
+        let params = PatchParams::apply(manager).force();
+        api.patch(name, &params, &Patch::Apply(object)).await.map_err(|e| request(what(), e))?;
+        Ok(())
+    }
+
+    /// Merges a change into an object, as the field manager `manager`.
+    pub async fn merge(&self, object: &ObjectRef, change: &Value, manager: &str) -> Result<(), ClusterError> {
+        let api = self.api(&object.kind, object.namespace.as_deref()).await?;
+        let params = PatchParams { field_manager: Some(manager.into()), ..PatchParams::default() };
+        let patched = api.patch(&object.name, &params, &Patch::Merge(change)).await;
+        patched.map_err(|e| request(format!("patch {object}"), e))?;
+        Ok(())
     }
 
     /// One object as JSON; `None` when it does not exist.

@@ -8,17 +8,20 @@ use ferry_record::EventKind;
 use ferry_record::event::{Outcome, Place};
 use ferry_scenario::Scenario;
 use ferry_scenario::Spanned;
+use ferry_scenario::model::Phase;
 use ferry_scenario::steps::Step;
 use futures::FutureExt;
-use futures::future::LocalBoxFuture;
+use futures::future::{Either, LocalBoxFuture};
 use tokio_util::sync::CancellationToken;
 
+use super::course::{Frame, Stretch};
 use super::fleet::Fleet;
 use super::probing;
 use super::recorder::Recorder;
 use super::stage::Stage;
 use crate::cluster::Cluster;
 use crate::edge;
+use crate::proof;
 use crate::steps::snapshot::Snapshots;
 use crate::steps::{self, Context, StepError};
 
@@ -41,6 +44,8 @@ pub struct Executor<'a> {
     pub recorder: &'a Recorder,
     /// Cancelled when the run is to end.
     pub cancel: CancellationToken,
+    /// What surrounds the scenario's phases.
+    pub frame: Frame,
     sampler: Option<SamplerHandle>,
     snapshots: Snapshots,
     next_step: AtomicUsize,
@@ -101,6 +106,7 @@ impl<'a> Executor<'a> {
         fleet: &'a Fleet<'a>,
         recorder: &'a Recorder,
         cancel: CancellationToken,
+        frame: Frame,
     ) -> Self {
         Self {
             scenario,
@@ -109,6 +115,7 @@ impl<'a> Executor<'a> {
             fleet,
             recorder,
             cancel,
+            frame,
             sampler: None,
             snapshots: Snapshots::default(),
             next_step: AtomicUsize::new(0),
@@ -119,15 +126,19 @@ impl<'a> Executor<'a> {
     /// workload up, and ends when this returns.
     pub async fn run(mut self) {
         let mut outcome = Outcome::Done;
-        for (index, phase) in self.scenario.phases.iter().enumerate() {
+        for (index, stretch) in self.frame.course(self.scenario).into_iter().enumerate() {
             self.recorder.emit(EventKind::PhaseStarted { phase: index });
             let own = Within { phase: index, parent: None };
-            outcome = self.steps(own, &phase.steps, outcome).await;
-            if index == 0 && outcome == Outcome::Done {
-                outcome = self.start_probing().await;
-            }
+            outcome = match stretch {
+                Stretch::Phase(phase) if index == 0 => self.first(own, phase, outcome).await,
+                Stretch::Phase(phase) => self.steps(own, &phase.steps, outcome).await,
+                Stretch::Quiet(time) => self.idle(own, "quiet", time, outcome).await,
+                Stretch::Soak(time) => self.idle(own, "soak", time, outcome).await,
+            };
             let failed_here = matches!(outcome, Outcome::Failed { .. });
-            if failed_here && !phase.rollback.is_empty() {
+            if let (true, Stretch::Phase(phase)) = (failed_here, stretch)
+                && !phase.rollback.is_empty()
+            {
                 self.note(format!("phase “{}” failed: carrying out its rollback", phase.phase.value));
                 self.steps(own, &phase.rollback, Outcome::Done).await;
             }
@@ -143,6 +154,46 @@ impl<'a> Executor<'a> {
             let error = edge::chain(&error);
             self.recorder.emit(EventKind::Infra { what: "the sampler did not end".into(), error, hint });
         }
+    }
+
+    /// The phase that brings the workloads up, while the probes prove themselves on one of their own; then probing starts.
+    async fn first(&mut self, own: Within, phase: &Phase, before: Outcome) -> Outcome {
+        let outcome = {
+            let steps = self.steps(own, &phase.steps, before);
+            let proof = self.prove();
+            futures::pin_mut!(steps, proof);
+            match futures::future::select(steps, proof).await {
+                Either::Left((Outcome::Done, proof)) => {
+                    tokio::select! {
+                        () = self.cancel.cancelled() => Outcome::Cancelled,
+                        () = proof => Outcome::Done,
+                    }
+                }
+                Either::Left((outcome, _)) => outcome,
+                Either::Right(((), steps)) => steps.await,
+            }
+        };
+        match outcome {
+            Outcome::Done => self.start_probing().await,
+            other => other,
+        }
+    }
+
+    async fn prove(&self) {
+        if self.frame.self_proof {
+            proof::prove(self.stage, self.cluster, self.recorder).await;
+        }
+    }
+
+    /// A stretch in which nothing is done.
+    async fn idle(&self, own: Within, kind: &str, time: Duration, before: Outcome) -> Outcome {
+        let number = self.announce(own, kind, format!("do nothing for {time:?}"), None, time);
+        let outcome = match before {
+            Outcome::Done => self.guarded(time, async { Ok(tokio::time::sleep(time).await) }).await,
+            _ => Outcome::Skipped,
+        };
+        self.recorder.emit(EventKind::StepEnded { step: number, outcome: outcome.clone() });
+        if before == Outcome::Done { outcome } else { before }
     }
 
     /// Carries out steps in order until one does not succeed; the others are skipped.

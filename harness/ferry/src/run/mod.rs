@@ -1,5 +1,6 @@
 //! One run of one scenario: from its file to a verdict and a clean machine.
 
+pub mod course;
 pub mod executor;
 pub mod fleet;
 pub mod probing;
@@ -16,10 +17,10 @@ use ferry_lab::reaper::Reaper;
 use ferry_lab::run::RunScope;
 use ferry_probe::Clock;
 use ferry_record::codec::RecordWriter;
-use ferry_record::event::{Expectation, PhaseInfo, PhaseRole, RunStarted};
+use ferry_record::event::{Expectation, RunStarted};
 use ferry_record::redact::Redactor;
 use ferry_record::{EventKind, Judgement, Verdict};
-use ferry_scenario::model::{ExpectedVerdict, Phase};
+use ferry_scenario::model::ExpectedVerdict;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Keep, RunArgs};
@@ -29,6 +30,7 @@ use crate::commands::trials::Loaded;
 use crate::edge::{Exit, Problem};
 use crate::view::Screen;
 use crate::view::bars::{Bars, word};
+use course::{Frame, Stretch};
 use executor::Executor;
 use fleet::Fleet;
 use recorder::{Dispatcher, Recorder};
@@ -119,7 +121,8 @@ impl Job<'_> {
             Cluster::connect(stage.kubeconfig()).await.map_err(|e| Problem::infra("the new cluster").because(e))?;
         let fleet = Fleet::of(stage.toolbox());
         // Ends in order when it is cancelled, so that the last samples are in the record.
-        Executor::new(&scenario.scenario, stage, &cluster, &fleet, recorder, cancel.clone()).run().await;
+        let frame = Frame::of(&scenario.scenario, &self.arguments.proof);
+        Executor::new(&scenario.scenario, stage, &cluster, &fleet, recorder, cancel.clone(), frame).run().await;
         Ok(())
     }
 
@@ -223,16 +226,7 @@ async fn finish(
 /// The record's first line: enough to judge the run without the scenario file.
 fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
     let scenario = &loaded.scenario;
-    let phase = |phase: &Phase| PhaseInfo {
-        name: phase.phase.value.clone(),
-        budget: ferry_record::event::Budget {
-            failed: phase.budget.failed,
-            longest: u64::try_from(phase.budget.longest.get().as_nanos()).unwrap_or(u64::MAX),
-        },
-        steps: phase.steps.len(),
-        role: PhaseRole::Scenario,
-        changes: vec![],
-    };
+    let around = Frame::of(scenario, &arguments.proof);
     let expect = scenario.expect.as_ref().map(|expect| Expectation {
         verdict: match expect.verdict.value {
             ExpectedVerdict::Pass => Verdict::Pass,
@@ -256,11 +250,11 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
         cell: loaded.cell.to_string(),
         ferry: env!("CARGO_PKG_VERSION").into(),
         wall: jiff::Timestamp::now(),
-        phases: scenario.phases.iter().map(|p| phase(p)).collect(),
+        phases: around.course(scenario).iter().map(Stretch::info).collect(),
         invariants: scenario.invariants.iter().map(|i| i.value.as_str().into()).collect(),
         rules: vec![],
         flux_namespace: "flux-system".into(),
-        self_proof: false,
+        self_proof: around.self_proof,
         expect,
         host: host.map(|(key, value)| (key.to_string(), value)).into(),
     }

@@ -63,7 +63,7 @@ async fn http_specs(http: &Http, cx: &Context<'_>) -> Result<Vec<ProbeSpec>, Ste
 }
 
 /// One request by hand: only whether the target is up, before anything is measured.
-async fn ask_once(authority: &str, path: &str, status: u16) -> Check {
+pub async fn ask_once(authority: &str, path: &str, status: u16) -> Check {
     let ask = async {
         let mut stream = TcpStream::connect(authority).await?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use ferry_scenario::steps::{Apply, Manifests};
 use futures::StreamExt;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -40,33 +39,17 @@ pub(super) async fn one(object: &Value, cx: &Context<'_>) -> Result<(), StepErro
     let (Some(kind), Some(name)) = (text("/kind"), text("/metadata/name")) else {
         return Err(StepError::mismatch("a manifest has no `kind` or no `metadata.name`", None));
     };
-    let group = text("/apiVersion").and_then(|v| v.split_once('/')).map(|(group, _)| group);
-    let qualified_kind = group.map_or_else(|| kind.to_string(), |group| format!("{kind}.{group}"));
     let namespace = text("/metadata/namespace");
     let what = format!("apply {kind} {}", crate::cluster::qualified(namespace, name));
     // A CRD is established, and a webhook answers, some moments after they were applied.
     let tries = polled(AGAIN, || async {
-        match patch(object, &qualified_kind, namespace, name, cx).await {
+        match cx.cluster.apply(object, FIELD_MANAGER).await {
             Ok(()) => Check::Met("applied".into()),
             Err(error) if may_pass(&error) => Check::NotYet(crate::edge::chain(&error)),
             Err(error) => Check::Never(crate::edge::chain(&error)),
         }
     });
     cx.until(what, tries.boxed()).await?;
-    Ok(())
-}
-
-async fn patch(
-    object: &Value,
-    kind: &str,
-    namespace: Option<&str>,
-    name: &str,
-    cx: &Context<'_>,
-) -> Result<(), ClusterError> {
-    let api: Api<DynamicObject> = cx.cluster.api(kind, namespace).await?;
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    let what = || format!("apply {kind} {}", crate::cluster::qualified(namespace, name));
-    api.patch(name, &params, &Patch::Apply(object)).await.map_err(|e| crate::cluster::request(what(), e))?;
     Ok(())
 }
 

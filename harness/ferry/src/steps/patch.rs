@@ -2,11 +2,9 @@
 
 use ferry_scenario::steps::Patch;
 use ferry_scenario::text::ObjectRef;
-use kube::api::{Patch as Body, PatchParams};
 use serde_json::Value;
 
 use super::{Context, FIELD_MANAGER, StepError};
-use crate::cluster::request;
 
 pub(super) async fn execute(patch: &Patch, cx: &Context<'_>) -> Result<(), StepError> {
     merge(&patch.object, &Value::Object(patch.merge.value.clone()), cx).await
@@ -19,8 +17,5 @@ pub(super) async fn merge(object: &ObjectRef, change: &Value, cx: &Context<'_>) 
 
 /// Merges a change into an object, as the field manager `who`.
 pub(super) async fn merge_as(who: &str, object: &ObjectRef, change: &Value, cx: &Context<'_>) -> Result<(), StepError> {
-    let api = cx.cluster.api(&object.kind, object.namespace.as_deref()).await?;
-    let params = PatchParams { field_manager: Some(who.into()), ..PatchParams::default() };
-    api.patch(&object.name, &params, &Body::Merge(change)).await.map_err(|e| request(format!("patch {object}"), e))?;
-    Ok(())
+    Ok(cx.cluster.merge(object, change, who).await?)
 }

@@ -1,5 +1,6 @@
 //! Clusters: what a run asks of one, whoever provides it.
 
+pub mod cut;
 mod images;
 mod kind;
 mod kubeconfig;

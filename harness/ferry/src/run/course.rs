@@ -1,0 +1,91 @@
+//! The course of a run: the scenario's phases, with a quiet stretch before the migration and a soak after it.
+//!
+//! The quiet stretch shows how the workloads are when nothing is done to them; rules that compare judge by it. In the soak
+//! nothing more is done either: what comes late is still seen. Both are phases of the record, without a budget.
+
+use std::time::Duration;
+
+use ferry_record::event::{Budget, PhaseInfo, PhaseRole};
+use ferry_scenario::Scenario;
+use ferry_scenario::model::Phase;
+
+use crate::cli::ProofArgs;
+
+/// What surrounds the scenario's own phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Whether the probes prove themselves first.
+    pub self_proof: bool,
+    /// How long nothing is done after the first phase, which brings the workloads up; 0: not at all.
+    pub quiet: Duration,
+    /// How long nothing is done after the last phase; 0: not at all.
+    pub soak: Duration,
+}
+
+/// A stretch of a run.
+#[derive(Debug, Clone, Copy)]
+pub enum Stretch<'a> {
+    /// A phase of the scenario.
+    Phase(&'a Phase),
+    /// Nothing is done, before the migration.
+    Quiet(Duration),
+    /// Nothing is done, after it.
+    Soak(Duration),
+}
+
+impl Frame {
+    /// What a scenario asks for, as far as the command line lets it. What a scenario does without stays out: a self-test that
+    /// skips the soak means it.
+    pub fn of(scenario: &Scenario, arguments: &ProofArgs) -> Self {
+        let proof = &scenario.proof;
+        let long = |asked: Option<Duration>, own: Duration| match asked {
+            _ if arguments.quick || own.is_zero() => Duration::ZERO,
+            Some(asked) => asked,
+            None => own,
+        };
+        Self {
+            self_proof: proof.self_proof.value && !arguments.quick,
+            quiet: long(arguments.quiet, proof.quiet.get()),
+            soak: long(arguments.soak, proof.soak.get()),
+        }
+    }
+
+    /// The stretches in order; their places are the phases' numbers in the record.
+    pub fn course(self, scenario: &Scenario) -> Vec<Stretch<'_>> {
+        let mut course: Vec<Stretch<'_>> = scenario.phases.iter().map(|phase| Stretch::Phase(phase)).collect();
+        if !self.soak.is_zero() {
+            course.push(Stretch::Soak(self.soak));
+        }
+        if !self.quiet.is_zero() && !course.is_empty() {
+            course.insert(1, Stretch::Quiet(self.quiet));
+        }
+        course
+    }
+}
+
+impl Stretch<'_> {
+    /// As the record announces it.
+    pub fn info(&self) -> PhaseInfo {
+        let idle = |name: &str, role| PhaseInfo {
+            name: name.into(),
+            budget: Budget::default(),
+            steps: 1,
+            role,
+            changes: vec![],
+        };
+        match self {
+            Stretch::Phase(phase) => PhaseInfo {
+                name: phase.phase.value.clone(),
+                budget: Budget {
+                    failed: phase.budget.failed,
+                    longest: u64::try_from(phase.budget.longest.get().as_nanos()).unwrap_or(u64::MAX),
+                },
+                steps: phase.steps.len(),
+                role: PhaseRole::Scenario,
+                changes: phase.changes.iter().map(ToString::to_string).collect(),
+            },
+            Stretch::Quiet(_) => idle("quiet", PhaseRole::Quiet),
+            Stretch::Soak(_) => idle("soak", PhaseRole::Soak),
+        }
+    }
+}
