@@ -3,10 +3,15 @@
 mod budget;
 mod evidence;
 mod no_lost_request;
+mod observed;
 mod steps;
+mod watches;
 
 use crate::fold::RunState;
 use crate::verdict::{Finding, Verdict};
+
+#[cfg(test)]
+pub(crate) use watches::WATCHED;
 
 /// A rule over a run.
 ///
@@ -23,13 +28,23 @@ pub trait Invariant: Sync {
         false
     }
 
+    /// Whether it judges by what the watches saw: then they must have seen everything.
+    fn reads_watches(&self) -> bool {
+        false
+    }
+
     /// What it says about a run.
     fn judge(&self, run: &RunState) -> Finding;
 }
 
 /// Every rule there is, in the order of reports.
-pub static TABLE: &[&dyn Invariant] =
-    &[&no_lost_request::NoLostRequest, &budget::Budgets, &steps::Steps, &evidence::SufficientEvidence];
+pub static TABLE: &[&dyn Invariant] = &[
+    &no_lost_request::NoLostRequest,
+    &budget::Budgets,
+    &steps::Steps,
+    &evidence::SufficientEvidence,
+    &watches::Watches,
+];
 
 /// Names that a scenario may use under `invariants:`.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -60,7 +75,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_every_rule_says_what_it_demands() {
         let mut all: Vec<_> = names().collect();
-        assert_eq!(all, ["no-lost-request", "budget", "steps", "evidence"]);
+        assert_eq!(all, ["no-lost-request", "budget", "steps", "evidence", "watches"]);
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), TABLE.len());
