@@ -1,9 +1,15 @@
 //! Rules over the whole record, each in a file of its own, all in one table.
 
 mod budget;
+mod crds_kept;
 mod evidence;
+mod managed_by;
 mod no_lost_request;
+mod no_restart;
+mod no_rollout;
 mod observed;
+mod same_uid;
+mod sources_kept;
 mod steps;
 mod watches;
 
@@ -40,6 +46,12 @@ pub trait Invariant: Sync {
 /// Every rule there is, in the order of reports.
 pub static TABLE: &[&dyn Invariant] = &[
     &no_lost_request::NoLostRequest,
+    &no_restart::NoRestart,
+    &same_uid::SameUid,
+    &no_rollout::NoRollout,
+    &crds_kept::CrdsKept,
+    &sources_kept::SourcesKept,
+    &managed_by::ManagedBy,
     &budget::Budgets,
     &steps::Steps,
     &evidence::SufficientEvidence,
@@ -75,7 +87,10 @@ mod tests {
     #[test]
     fn names_are_unique_and_every_rule_says_what_it_demands() {
         let mut all: Vec<_> = names().collect();
-        assert_eq!(all, ["no-lost-request", "budget", "steps", "evidence", "watches"]);
+        assert_eq!(
+            all.join(" "),
+            "no-lost-request no-restart same-uid no-rollout crds-kept sources-kept managed-by budget steps evidence watches"
+        );
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), TABLE.len());
@@ -88,6 +103,13 @@ mod tests {
         assert_eq!(rules(Record::good().invariants(&[])), ["steps", "evidence"]);
         assert_eq!(rules(Record::good().invariants(&[]).budget(1, 2, 0)), ["budget", "steps", "evidence"]);
         assert_eq!(rules(Record::good().invariants(&["no-lost-requests"])), ["steps", "evidence", "no-lost-requests"]);
+    }
+
+    #[test]
+    fn watches_are_judged_with_those_who_read_them() {
+        let asked = |rule| judge(&Record::good().invariants(&[rule]).fold()).into_iter().any(|f| f.rule == "watches");
+        assert!(asked("same-uid"));
+        assert!(!asked("no-lost-request"));
     }
 
     #[test]
