@@ -1,9 +1,12 @@
 //! The run as its events tell it so far: one incremental fold that every sink reads.
 //!
 //! The terminal applies events as they happen, `ferry report` from a file; both then hold the same [`RunState`]. Its size
-//! is bounded by the run's shape (phases, steps, probes), not by its samples.
+//! is bounded by the run's shape (phases, steps, probes, objects), not by its samples.
 
+mod cluster;
+mod ownership;
 mod probe;
+mod scope;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,6 +17,8 @@ use crate::fmt;
 use crate::intervals::{Interval, IntervalSet, Outage};
 use crate::verdict::Judgement;
 
+pub use cluster::{AgentClock, ClusterState, Fault, Gap, History, Latest, LogRead, SelfProof, State, Watch};
+pub use ownership::{Change, Ownership, owners};
 pub use probe::{FailedSample, ProbeState, SamplerOutage};
 
 /// Log lines kept; the record has them all.
@@ -135,6 +140,8 @@ pub struct RunState {
     pub facts: BTreeMap<String, String>,
     /// Probes by name.
     pub probes: BTreeMap<String, ProbeState>,
+    /// What is known of the cluster up to the verdict.
+    pub cluster: ClusterState,
     /// The latest 5,000 log lines.
     pub log: Vec<LogLine>,
     /// Troubles of the lab.
@@ -147,6 +154,8 @@ pub struct RunState {
     pub judged: Option<Nanos>,
     /// Whether the record is complete.
     pub ended: bool,
+    /// Time of the latest event before the verdict: the same for who judges live and who does later.
+    looked_until: Nanos,
 }
 
 impl RunState {
@@ -154,6 +163,10 @@ impl RunState {
     pub fn apply(&mut self, event: &Event) {
         let t = event.t;
         self.now = self.now.max(t);
+        if self.judged.is_none() && !matches!(event.kind, EventKind::Verdict(_)) {
+            self.looked_until = self.now;
+            self.cluster.apply(event);
+        }
         match &event.kind {
             EventKind::RunStarted(run) => {
                 self.phases = run
@@ -247,6 +260,7 @@ impl RunState {
             }
             EventKind::RunEnded => self.ended = true,
             EventKind::Cancelled { .. } | EventKind::Unknown => {}
+            // The cluster's, taken in above.
             EventKind::WatchStarted { .. }
             | EventKind::WatchGap { .. }
             | EventKind::WatchEnded { .. }

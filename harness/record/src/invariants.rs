@@ -1,12 +1,26 @@
 //! Rules over the whole record, each in a file of its own, all in one table.
 
 mod budget;
+mod crds_kept;
 mod evidence;
+mod managed_by;
 mod no_lost_request;
+mod no_orphan;
+mod no_residue;
+mod no_restart;
+mod no_rollout;
+mod observed;
+mod one_owner;
+mod same_uid;
+mod sources_kept;
 mod steps;
+mod watches;
 
 use crate::fold::RunState;
 use crate::verdict::{Finding, Verdict};
+
+#[cfg(test)]
+pub(crate) use watches::WATCHED;
 
 /// A rule over a run.
 ///
@@ -23,13 +37,32 @@ pub trait Invariant: Sync {
         false
     }
 
+    /// Whether it judges by what the watches saw: then they must have seen everything.
+    fn reads_watches(&self) -> bool {
+        false
+    }
+
     /// What it says about a run.
     fn judge(&self, run: &RunState) -> Finding;
 }
 
 /// Every rule there is, in the order of reports.
-pub static TABLE: &[&dyn Invariant] =
-    &[&no_lost_request::NoLostRequest, &budget::Budgets, &steps::Steps, &evidence::SufficientEvidence];
+pub static TABLE: &[&dyn Invariant] = &[
+    &no_lost_request::NoLostRequest,
+    &no_restart::NoRestart,
+    &same_uid::SameUid,
+    &no_rollout::NoRollout,
+    &one_owner::OneOwner,
+    &no_orphan::NoOrphan,
+    &no_residue::NoResidue,
+    &crds_kept::CrdsKept,
+    &sources_kept::SourcesKept,
+    &managed_by::ManagedBy,
+    &budget::Budgets,
+    &steps::Steps,
+    &evidence::SufficientEvidence,
+    &watches::Watches,
+];
 
 /// Names that a scenario may use under `invariants:`.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -60,7 +93,10 @@ mod tests {
     #[test]
     fn names_are_unique_and_every_rule_says_what_it_demands() {
         let mut all: Vec<_> = names().collect();
-        assert_eq!(all, ["no-lost-request", "budget", "steps", "evidence"]);
+        assert_eq!(
+            all.join(" "),
+            "no-lost-request no-restart same-uid no-rollout one-owner no-orphan no-residue crds-kept sources-kept managed-by budget steps evidence watches"
+        );
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), TABLE.len());
@@ -73,6 +109,46 @@ mod tests {
         assert_eq!(rules(Record::good().invariants(&[])), ["steps", "evidence"]);
         assert_eq!(rules(Record::good().invariants(&[]).budget(1, 2, 0)), ["budget", "steps", "evidence"]);
         assert_eq!(rules(Record::good().invariants(&["no-lost-requests"])), ["steps", "evidence", "no-lost-requests"]);
+    }
+
+    /// About objects, and what they need to be judged.
+    const OBJECTS: [&str; 10] = [
+        "no-restart",
+        "same-uid",
+        "no-rollout",
+        "one-owner",
+        "no-orphan",
+        "no-residue",
+        "crds-kept",
+        "sources-kept",
+        "managed-by",
+        "watches",
+    ];
+
+    #[test]
+    fn a_good_migration_passes() {
+        let run = Record::migrated().invariants(&OBJECTS).fold();
+        let findings: Vec<_> = judge(&run).into_iter().filter(|f| OBJECTS.contains(&f.rule.as_str())).collect();
+        assert_eq!(findings.len(), OBJECTS.len());
+        assert!(findings.iter().all(|f| f.verdict == Verdict::Pass), "{findings:#?}");
+    }
+
+    /// The last event before the verdict is the same for both, however long the judging takes.
+    #[test]
+    fn who_judges_later_finds_the_same() {
+        let live = Record::migrated().invariants(&OBJECTS).without_end().fold();
+        let judgement = crate::verdict::judge_live(&live);
+        let mut later = live;
+        later
+            .apply(&crate::Event { t: later.now + 60_000_000_000, kind: crate::EventKind::Verdict(judgement.clone()) });
+        assert_eq!(crate::verdict::judge(&later), judgement);
+    }
+
+    #[test]
+    fn watches_are_judged_with_those_who_read_them() {
+        let asked = |rule| judge(&Record::good().invariants(&[rule]).fold()).into_iter().any(|f| f.rule == "watches");
+        assert!(asked("same-uid"));
+        assert!(!asked("no-lost-request"));
     }
 
     #[test]
