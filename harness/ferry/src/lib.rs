@@ -6,6 +6,7 @@ pub mod cli;
 pub mod cluster;
 pub mod commands;
 pub mod edge;
+pub mod history;
 pub mod host;
 pub mod run;
 pub mod signals;

@@ -69,6 +69,7 @@ fn arguments(folder: &Path) -> RunArgs {
         keep: Keep::Never,
         progress: Progress::Plain,
         reports: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../reports/out"),
+        history: std::env::var_os("FERRY_HISTORY").map(PathBuf::from),
     }
 }
 

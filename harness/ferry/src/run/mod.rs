@@ -8,6 +8,7 @@ pub mod stage;
 mod teardown;
 mod watchdog;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ferry_lab::bundle;
@@ -27,6 +28,7 @@ use crate::cluster::Cluster;
 use crate::commands::doctor;
 use crate::commands::trials::Loaded;
 use crate::edge::{Exit, Problem};
+use crate::history;
 use crate::view::Screen;
 use crate::view::bars::{Bars, word};
 use executor::Executor;
@@ -82,7 +84,8 @@ pub async fn run(scenario: &Loaded, arguments: &RunArgs, ferry: &Path, screen: &
     if let Err(problem) = job.migrate(&mut lab).await {
         recorder.infra(&problem);
     }
-    finish(scope, arguments.keep, recorder, dispatcher, lab, signals).await
+    let history = history::file(arguments.history.as_deref(), &arguments.reports);
+    finish(scope, arguments.keep, history, recorder, dispatcher, lab, signals).await
 }
 
 /// What of the lab exists, for the tear-down.
@@ -172,12 +175,15 @@ impl Job<'_> {
 async fn finish(
     scope: RunScope,
     keep: Keep,
+    history: PathBuf,
     recorder: Recorder,
     dispatcher: Dispatcher,
     mut lab: Lab,
     signals: tokio::task::JoinHandle<()>,
 ) -> Result<Finished, Problem> {
     let judgement = recorder.judge().await.ok_or_else(|| Problem::infra("the record's thread ended early"))?;
+    // Before the verdict, so that it can be shown with it.
+    history::remember(&recorder, &judgement, history).await;
     recorder.emit(EventKind::Verdict(judgement.clone()));
 
     let stays = match keep {
@@ -243,11 +249,18 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
         holds: vec![],
     });
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let host = [
+    let mut host: BTreeMap<String, String> = [
         ("cores", cores.to_string()),
         ("kernel", kernel()),
         ("images", format!("{:?}", arguments.images.images).to_lowercase()),
-    ];
+    ]
+    .map(|(key, value)| (key.into(), value))
+    .into();
+    // Cells name only what the matrix varies.
+    let set: Vec<_> = arguments.select.sets().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if !set.is_empty() {
+        host.insert("set".into(), set.join(", "));
+    }
     RunStarted {
         format: ferry_record::event::FORMAT,
         run: scope.id.as_str().into(),
@@ -262,7 +275,7 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
         flux_namespace: "flux-system".into(),
         self_proof: false,
         expect,
-        host: host.map(|(key, value)| (key.to_string(), value)).into(),
+        host,
     }
 }
 
