@@ -24,7 +24,7 @@ pub use trend::{ENOUGH, Trend, WINDOW};
 /// Name of the database in the folder of runs.
 pub const FILE: &str = "history.sqlite";
 
-/// How long the history may hold up a verdict: a disk that hangs must not.
+/// How long the history may hold up a tear-down: a disk that hangs must not.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The lab's activities whose time depends on the machine and its caches, and not on the migration.
@@ -295,6 +295,7 @@ mod tests {
             recorder::start(Clock::start(), redactor, record, Box::new(Blind), Default::default()).unwrap();
         events(run, Outcome::Done).into_iter().for_each(|event| recorder.emit(event.kind));
         let judgement = recorder.judge().await.unwrap();
+        recorder.emit(EventKind::Verdict(judgement.clone()));
         remember(&recorder, &judgement, file.to_path_buf()).await;
         dispatcher.close().state
     }

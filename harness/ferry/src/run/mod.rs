@@ -182,9 +182,9 @@ async fn finish(
     signals: tokio::task::JoinHandle<()>,
 ) -> Result<Finished, Problem> {
     let judgement = recorder.judge().await.ok_or_else(|| Problem::infra("the record's thread ended early"))?;
-    // Before the verdict, so that it can be shown with it.
-    history::remember(&recorder, &judgement, history).await;
     recorder.emit(EventKind::Verdict(judgement.clone()));
+    // After it: a signal that comes while the history is asked must not make the record disagree with its verdict.
+    history::remember(&recorder, &judgement, history).await;
 
     let stays = match keep {
         Keep::Never => false,
