@@ -90,12 +90,22 @@ pub enum Command {
     Report {
         /// The run's id or folder; the newest when none is given
         run: Option<PathBuf>,
+        /// Where runs are
+        #[command(flatten)]
+        folder: ReportsFolder,
     },
     /// Judge a run again from its record alone
     Verdict {
         /// The run's id or folder; the newest when none is given
         run: Option<PathBuf>,
+        /// Where runs are
+        #[command(flatten)]
+        folder: ReportsFolder,
     },
+    /// Show two runs side by side: verdicts, times, and what their probes saw
+    Compare(CompareArgs),
+    /// List the runs of the past, the newest first
+    History(HistoryArgs),
     /// List the clusters that runs have left standing (--keep), or remove one
     Clusters {
         /// Remove what this run left: containers, networks, volumes
@@ -242,6 +252,53 @@ pub struct RunArgs {
     /// Folder for the run's record and reports
     #[arg(long, env = "FERRY_REPORTS", default_value = "reports/out", value_name = "DIR")]
     pub reports: PathBuf,
+    /// File with the history of runs, to compare with and to add to; history.sqlite in the folder of reports by default
+    #[arg(long, env = "FERRY_HISTORY", value_name = "FILE")]
+    pub history: Option<PathBuf>,
+}
+
+/// Where runs are.
+#[derive(Debug, Clone, Args)]
+pub struct ReportsFolder {
+    /// Folder with the records and reports of runs
+    #[arg(long, env = "FERRY_REPORTS", default_value = "reports/out", value_name = "DIR", hide_env_values = true)]
+    pub reports: PathBuf,
+}
+
+/// Arguments of `ferry compare`.
+#[derive(Debug, Clone, Args)]
+pub struct CompareArgs {
+    /// The first run's id or folder
+    #[arg(value_name = "RUN")]
+    pub a: PathBuf,
+    /// The second run's id or folder
+    #[arg(value_name = "RUN")]
+    pub b: PathBuf,
+    /// As text for people, or as JSON for programs
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub format: OutputFormat,
+    /// Where runs are
+    #[command(flatten)]
+    pub folder: ReportsFolder,
+}
+
+/// Arguments of `ferry history`.
+#[derive(Debug, Clone, Args)]
+pub struct HistoryArgs {
+    /// Only runs of this scenario, as area/name
+    pub scenario: Option<String>,
+    /// As text for people, or as JSON for programs
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub format: OutputFormat,
+    /// How many runs, at most
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub last: u32,
+    /// File with the history; history.sqlite in the folder of reports by default
+    #[arg(long, env = "FERRY_HISTORY", value_name = "FILE", hide_env_values = true)]
+    pub history: Option<PathBuf>,
+    /// Where runs are
+    #[command(flatten)]
+    pub folder: ReportsFolder,
 }
 
 /// What is done around a scenario to be sure of its verdict.
@@ -284,6 +341,15 @@ pub enum PlanFormat {
     /// Lines for people
     Text,
     /// One JSON object
+    Json,
+}
+
+/// How runs are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Tables for people
+    Text,
+    /// One JSON value
     Json,
 }
 

@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod commands;
 pub mod edge;
 pub mod faults;
+pub mod history;
 pub mod host;
 pub mod proof;
 pub mod run;

@@ -78,6 +78,7 @@ fn arguments(folder: &Path) -> RunArgs {
         proof: ProofArgs { quick: false, quiet: seconds("FERRY_QUIET"), soak: seconds("FERRY_SOAK") },
         progress: Progress::Plain,
         reports: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../reports/out"),
+        history: std::env::var_os("FERRY_HISTORY").map(PathBuf::from),
     }
 }
 

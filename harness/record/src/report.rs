@@ -1,5 +1,6 @@
 //! What people and machines read: each report is a function of the folded run and its judgement.
 
+pub mod compare;
 pub mod html;
 pub mod junit;
 pub mod text;
@@ -17,6 +18,8 @@ use crate::verdict::{Finding, Judgement, Verdict};
 pub const HTML_FILE: &str = "index.html";
 /// Name of the JUnit file in a run's folder.
 pub const JUNIT_FILE: &str = "junit.xml";
+/// Key of the fact that says how a run compares with earlier ones, and first part of the keys of what it says in detail.
+pub const HISTORY: &str = "history";
 
 /// A report could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod cleanup;
 pub mod doctor;
 pub mod explain;
+pub mod history;
 pub mod lint;
 pub mod new;
 pub mod report;
@@ -35,8 +36,10 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Problem> {
             blocking(doctor::command(provision, stop_engine, json, &images))
         }
         Command::Bundle { command } => blocking(bundle::command(command)),
-        Command::Report { run } => report::report(run.as_deref()),
-        Command::Verdict { run } => report::verdict(run.as_deref()),
+        Command::Report { run, folder } => report::report(run.as_deref(), &folder),
+        Command::Verdict { run, folder } => report::verdict(run.as_deref(), &folder),
+        Command::Compare(arguments) => report::compare(&arguments),
+        Command::History(arguments) => history::history(&arguments),
         Command::Clusters { rm } => blocking(cleanup::clusters(rm.as_deref())),
         Command::Gc => blocking(cleanup::gc()),
         Command::Reap(arguments) => {

@@ -9,6 +9,7 @@ pub mod stage;
 mod teardown;
 mod watchdog;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ferry_lab::bundle;
@@ -28,6 +29,7 @@ use crate::cluster::Cluster;
 use crate::commands::doctor;
 use crate::commands::trials::Loaded;
 use crate::edge::{Exit, Problem};
+use crate::history;
 use crate::view::Screen;
 use crate::view::bars::{Bars, word};
 use course::{Frame, Stretch};
@@ -84,7 +86,8 @@ pub async fn run(scenario: &Loaded, arguments: &RunArgs, ferry: &Path, screen: &
     if let Err(problem) = job.migrate(&mut lab).await {
         recorder.infra(&problem);
     }
-    finish(scope, arguments.keep, recorder, dispatcher, lab, signals).await
+    let history = history::file(arguments.history.as_deref(), &arguments.reports);
+    finish(scope, arguments.keep, history, recorder, dispatcher, lab, signals).await
 }
 
 /// What of the lab exists, for the tear-down.
@@ -175,6 +178,7 @@ impl Job<'_> {
 async fn finish(
     scope: RunScope,
     keep: Keep,
+    history: PathBuf,
     recorder: Recorder,
     dispatcher: Dispatcher,
     mut lab: Lab,
@@ -182,6 +186,8 @@ async fn finish(
 ) -> Result<Finished, Problem> {
     let judgement = recorder.judge().await.ok_or_else(|| Problem::infra("the record's thread ended early"))?;
     recorder.emit(EventKind::Verdict(judgement.clone()));
+    // After it: a signal that comes while the history is asked must not make the record disagree with its verdict.
+    history::remember(&recorder, &judgement, history).await;
 
     let stays = match keep {
         Keep::Never => false,
@@ -237,11 +243,18 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
         holds: vec![],
     });
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let host = [
+    let mut host: BTreeMap<String, String> = [
         ("cores", cores.to_string()),
         ("kernel", kernel()),
         ("images", format!("{:?}", arguments.images.images).to_lowercase()),
-    ];
+    ]
+    .map(|(key, value)| (key.into(), value))
+    .into();
+    // Cells name only what the matrix varies.
+    let set: Vec<_> = arguments.select.sets().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if !set.is_empty() {
+        host.insert("set".into(), set.join(", "));
+    }
     RunStarted {
         format: ferry_record::event::FORMAT,
         run: scope.id.as_str().into(),
@@ -256,7 +269,7 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
         flux_namespace: "flux-system".into(),
         self_proof: around.self_proof,
         expect,
-        host: host.map(|(key, value)| (key.to_string(), value)).into(),
+        host,
     }
 }
 

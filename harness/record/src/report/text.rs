@@ -94,6 +94,8 @@ fn write_summary(out: &mut String, run: &RunState, judgement: &Judgement, style:
     let head = ["time", "took", "share"].map(str::to_owned).to_vec();
     table(out, style, &[vec![head], times].concat())?;
 
+    write_history(out, run)?;
+
     let mut todo = next(run, judgement);
     if let Some(folder) = &style.folder {
         todo.push(format!("see it all on one time axis: {folder}/{}", super::HTML_FILE));
@@ -103,6 +105,18 @@ fn write_summary(out: &mut String, run: &RunState, judgement: &Judgement, style:
     }
     for (i, todo) in todo.iter().enumerate() {
         writeln!(out, "  {} {todo}", if i == 0 { "next:" } else { "     " })?;
+    }
+    Ok(())
+}
+
+/// How the run compares with earlier ones, if it said so.
+fn write_history(out: &mut String, run: &RunState) -> std::fmt::Result {
+    let group = |key: &str| key.split('.').next() == Some(super::HISTORY);
+    for (i, (_, says)) in run.facts.iter().filter(|(key, _)| group(key)).enumerate() {
+        if i == 0 {
+            writeln!(out)?;
+        }
+        writeln!(out, "  {} {says}", if i == 0 { "history:" } else { "        " })?;
     }
     Ok(())
 }
@@ -118,8 +132,20 @@ fn probe_table(rows: &[ProbeRow]) -> Vec<Vec<String>> {
     table
 }
 
-/// Columns as wide as they need to be, numbers to the right; the first row is the head.
+/// Columns as wide as they need to be, the first `left` of them text and the others numbers to the right; the first row is
+/// the head.
+pub fn columns(rows: &[Vec<String>], left: usize, style: &Style) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_columns(&mut out, style, left, rows);
+    out
+}
+
 fn table(out: &mut String, style: &Style, rows: &[Vec<String>]) -> std::fmt::Result {
+    write_columns(out, style, 1, rows)
+}
+
+fn write_columns(out: &mut String, style: &Style, left: usize, rows: &[Vec<String>]) -> std::fmt::Result {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |c: usize| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
@@ -128,11 +154,12 @@ fn table(out: &mut String, style: &Style, rows: &[Vec<String>]) -> std::fmt::Res
         for (c, (cell, width)) in row.iter().zip(&widths).enumerate() {
             match c {
                 0 => write!(text, " {cell:<width$}")?,
+                _ if c < left => write!(text, "  {cell:<width$}")?,
                 _ => write!(text, "  {cell:>width$}")?,
             }
         }
         let head = if i == 0 { Paint::new().dimmed() } else { Paint::new() };
-        writeln!(out, "{}", style.paint(text, head))?;
+        writeln!(out, "{}", style.paint(text.trim_end(), head))?;
     }
     Ok(())
 }
@@ -179,6 +206,24 @@ mod tests {
         let text = summary(&run, &judge(&run), &Style::plain());
         assert!(text.starts_with("PASS"), "{text}");
         assert!(text.contains("next: after the verdict, remove a network: in use"), "{text}");
+    }
+
+    #[test]
+    fn how_it_compares_with_earlier_runs_is_told_before_what_to_do() {
+        let fact = |key: &str, value: &str| EventKind::Fact { key: key.into(), value: value.into() };
+        let record = Record::good()
+            .with(1, fact("history", "no history yet"))
+            .with(2, fact("history.slower", "take over"))
+            .with(3, fact("historian", "nobody"));
+        let text = show(record, Style { folder: Some("RUN".into()), ..Style::plain() });
+        let end: Vec<_> = text.lines().rev().take(5).collect();
+        insta::assert_snapshot!(end.into_iter().rev().collect::<Vec<_>>().join("\n"), @r"
+
+          history: no history yet
+                   take over
+
+          next: see it all on one time axis: RUN/index.html
+        ");
     }
 
     #[test]
