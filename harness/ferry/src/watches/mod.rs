@@ -7,4 +7,5 @@
 
 mod definitions;
 pub mod extract;
+pub mod known;
 mod scope;
