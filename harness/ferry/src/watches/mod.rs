@@ -8,4 +8,8 @@
 mod definitions;
 pub mod extract;
 pub mod known;
+mod objects;
+mod resource;
 mod scope;
+#[cfg(test)]
+mod testing;
