@@ -8,6 +8,7 @@
 mod definitions;
 pub mod extract;
 pub mod known;
+mod logs;
 mod notices;
 mod objects;
 mod resource;
