@@ -29,8 +29,9 @@ use crate::commands::trials::Loaded;
 use crate::edge::{Exit, Problem};
 use crate::view::Screen;
 use crate::view::bars::{Bars, word};
+use crate::watches;
 use executor::Executor;
-use fleet::Fleet;
+use fleet::{FLUX_SYSTEM, Fleet};
 use recorder::{Dispatcher, Recorder};
 use stage::{Plot, Stage};
 
@@ -117,9 +118,11 @@ impl Job<'_> {
         let Some(stage) = &lab.stage else { return Ok(()) };
         let cluster =
             Cluster::connect(stage.kubeconfig()).await.map_err(|e| Problem::infra("the new cluster").because(e))?;
+        let watches = watches::start(cluster.client.clone(), recorder.clone(), FLUX_SYSTEM, cancel.clone());
         let fleet = Fleet::of(stage.toolbox());
         // Ends in order when it is cancelled, so that the last samples are in the record.
         Executor::new(&scenario.scenario, stage, &cluster, &fleet, recorder, cancel.clone()).run().await;
+        watches.stop().await;
         Ok(())
     }
 
