@@ -15,6 +15,7 @@ pub mod signals;
 pub mod steps;
 pub mod view;
 pub mod wait;
+pub mod watches;
 
 use tracing_subscriber::EnvFilter;
 

@@ -236,6 +236,11 @@ impl<'a> Fleet<'a> {
     }
 }
 
+/// A commit as Flux writes revisions.
+pub fn revision(branch: &str, sha: &str) -> String {
+    format!("{branch}@sha1:{sha}")
+}
+
 /// A template with the scenario's variables filled in. Lint has tried it; files can change since.
 pub fn render(scenario: &Scenario, name: &str, text: &str) -> Result<String, StepError> {
     scenario.variables.render(text).map_err(|e| StepError::mismatch(format!("{name}: {e}"), e.hint()))

@@ -32,9 +32,10 @@ use crate::edge::{Exit, Problem};
 use crate::history;
 use crate::view::Screen;
 use crate::view::bars::{Bars, word};
+use crate::watches;
 use course::{Frame, Stretch};
 use executor::Executor;
-use fleet::Fleet;
+use fleet::{FLUX_SYSTEM, Fleet};
 use recorder::{Dispatcher, Recorder};
 use stage::{Plot, Stage};
 
@@ -122,10 +123,12 @@ impl Job<'_> {
         let Some(stage) = &lab.stage else { return Ok(()) };
         let cluster =
             Cluster::connect(stage.kubeconfig()).await.map_err(|e| Problem::infra("the new cluster").because(e))?;
+        let watches = watches::start(cluster.client.clone(), recorder.clone(), FLUX_SYSTEM, cancel.clone());
         let fleet = Fleet::of(stage.toolbox());
         // Ends in order when it is cancelled, so that the last samples are in the record.
         let frame = Frame::of(&scenario.scenario, &self.arguments.proof);
         Executor::new(&scenario.scenario, stage, &cluster, &fleet, recorder, cancel.clone(), frame).run().await;
+        watches.stop().await;
         Ok(())
     }
 
@@ -266,7 +269,7 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
         phases: around.course(scenario).iter().map(Stretch::info).collect(),
         invariants: scenario.invariants.iter().map(|i| i.value.as_str().into()).collect(),
         rules: vec![],
-        flux_namespace: "flux-system".into(),
+        flux_namespace: FLUX_SYSTEM.into(),
         self_proof: around.self_proof,
         expect,
         host,

@@ -1,9 +1,10 @@
 //! `commit`: a change of the fleet, pushed, and Flux told of it as a webhook would.
 
+use ferry_record::EventKind;
 use ferry_scenario::steps::{Commit, Content};
 
 use super::{Context, StepError};
-use crate::run::fleet::Change;
+use crate::run::fleet::{self, Change};
 
 pub(super) async fn execute(commit: &Commit, cx: &Context<'_>) -> Result<(), StepError> {
     let mut changes = vec![];
@@ -29,7 +30,8 @@ pub(super) async fn execute(commit: &Commit, cx: &Context<'_>) -> Result<(), Ste
         }
     }
     let sha = cx.fleet.commit(commit.branch(), &commit.message, &changes).await?;
-    cx.recorder.emit(ferry_record::EventKind::Log {
+    cx.recorder.emit(EventKind::Committed { revision: fleet::revision(commit.branch(), &sha) });
+    cx.recorder.emit(EventKind::Log {
         level: ferry_record::event::Level::Info,
         message: format!(
             "pushed {} “{}” to {}",

@@ -8,6 +8,7 @@ use ferry_scenario::text::{ObjectRef, Version};
 use serde_json::{Value, json};
 
 use super::{Context, StepError, apply};
+use crate::run::fleet;
 
 pub(super) async fn execute(push: &PushArtifact, cx: &Context<'_>) -> Result<(), StepError> {
     let path = push.path.as_ref().map_or(".", |path| path.as_str());
@@ -17,7 +18,7 @@ pub(super) async fn execute(push: &PushArtifact, cx: &Context<'_>) -> Result<(),
         repository: push.to.as_str(),
         folder: &folder,
         source: &cx.stage.git().ssh_url(),
-        revision: &format!("{}@sha1:{sha}", push.branch()),
+        revision: &fleet::revision(push.branch(), &sha),
         within: cx.within,
     };
     for tag in std::iter::once(&push.tag).chain(&push.also) {

@@ -116,7 +116,8 @@ fn follow<'a>(life: Life, wanted: &'a Log, cluster: &'a Cluster, since: Timestam
     let params = LogParams {
         container: Some(container.clone()),
         follow: true,
-        since_time: Some(since),
+        // kube rounds to whole seconds: rounded up, lines would be missed.
+        since_time: Timestamp::from_second(since.as_second()).ok(),
         timestamps: true,
         ..LogParams::default()
     };
