@@ -18,7 +18,7 @@ use ferry_lab::reaper::Reaper;
 use ferry_lab::run::RunScope;
 use ferry_probe::Clock;
 use ferry_record::codec::RecordWriter;
-use ferry_record::event::{Expectation, RunStarted};
+use ferry_record::event::{Expectation, OwnRule, RunStarted};
 use ferry_record::redact::Redactor;
 use ferry_record::{EventKind, Judgement, Verdict};
 use ferry_scenario::model::ExpectedVerdict;
@@ -241,9 +241,10 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
             ExpectedVerdict::Pass => Verdict::Pass,
             ExpectedVerdict::Fail => Verdict::Fail,
             ExpectedVerdict::Inconclusive => Verdict::Inconclusive,
+            ExpectedVerdict::Infra => Verdict::Infra,
         },
         rule: expect.rule.as_ref().map(|rule| rule.value.clone()),
-        holds: vec![],
+        holds: expect.holds.iter().map(|rule| rule.value.clone()).collect(),
     });
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let mut host: BTreeMap<String, String> = [
@@ -267,13 +268,18 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
         ferry: env!("CARGO_PKG_VERSION").into(),
         wall: jiff::Timestamp::now(),
         phases: around.course(scenario).iter().map(Stretch::info).collect(),
-        invariants: scenario.invariants.iter().map(|i| i.value.as_str().into()).collect(),
-        rules: vec![],
+        invariants: scenario.invariants.iter().filter_map(|i| i.known()).map(|i| i.as_str().into()).collect(),
+        rules: scenario.invariants.iter().filter_map(|i| i.own()).map(own_rule).collect(),
         flux_namespace: FLUX_SYSTEM.into(),
         self_proof: around.self_proof,
         expect,
         host,
     }
+}
+
+/// A rule of the scenario's own, as the record keeps it.
+fn own_rule(rule: &ferry_scenario::model::OwnRule) -> OwnRule {
+    OwnRule { name: rule.name.to_string(), cel: rule.cel.value.clone() }
 }
 
 fn kernel() -> String {
