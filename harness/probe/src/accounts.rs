@@ -66,6 +66,11 @@ impl Accounts {
         }
     }
 
+    /// All of them, by probe.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Account)> {
+        self.0.iter()
+    }
+
     /// The account of one probe.
     #[must_use]
     pub fn get(&self, probe: &str) -> Option<Account> {

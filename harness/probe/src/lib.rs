@@ -15,8 +15,10 @@
 //! | `sampling` | the loop that joins these |
 //! | `kind` | one file for each kind of question |
 //! | [`accounts`] | what of each schedule a record accounts for |
+//! | [`agent`] | the sampler where only a container can be: server, spool, and what its client needs |
 
 pub mod accounts;
+pub mod agent;
 pub mod clock;
 mod kind;
 mod ledger;
