@@ -63,9 +63,9 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// An empty one, from sample 0.
-    pub fn new(probe: String, schedule: Schedule) -> Self {
-        Self { probe, schedule, first: 0, slots: VecDeque::new() }
+    /// An empty one, from sample `first` on.
+    pub fn new(probe: String, schedule: Schedule, first: u64) -> Self {
+        Self { probe, schedule, first, slots: VecDeque::new() }
     }
 
     /// Makes room for the samples up to `end`, whose fate is open.
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn answers_out_of_order_come_out_in_order() {
-        let mut ledger = Ledger::new("web/outside/new".into(), SCHEDULE);
+        let mut ledger = Ledger::new("web/outside/new".into(), SCHEDULE, 0);
         ledger.open(3);
         ledger.settle(2, taken(12));
         ledger.settle(1, failed(11, Failure::Refused));
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn samples_not_taken_split_blocks_and_each_reason_is_an_outage_of_its_own() {
-        let mut ledger = Ledger::new("web/outside/new".into(), SCHEDULE);
+        let mut ledger = Ledger::new("web/outside/new".into(), SCHEDULE, 0);
         ledger.open(6);
         ledger.settle(0, taken(10));
         ledger.settle(1, Fate::Untaken(Untaken::Late(2_000_000)));
@@ -230,7 +230,7 @@ mod tests {
             }),
         ) {
             let (fates, order) = fates;
-            let mut ledger = Ledger::new("p".into(), SCHEDULE);
+            let mut ledger = Ledger::new("p".into(), SCHEDULE, 0);
             ledger.open(fates.len() as u64);
             let mut events = Vec::new();
             for index in order {

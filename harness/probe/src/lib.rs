@@ -14,7 +14,11 @@
 //! | `ledger` | results in order, as events |
 //! | `sampling` | the loop that joins these |
 //! | `kind` | one file for each kind of question |
+//! | [`accounts`] | what of each schedule a record accounts for |
+//! | [`agent`] | the sampler where only a container can be: server, spool, and what its client needs |
 
+pub mod accounts;
+pub mod agent;
 pub mod clock;
 mod kind;
 mod ledger;
@@ -24,6 +28,10 @@ mod schedule;
 pub mod spec;
 mod vigil;
 
+pub use accounts::{Account, Accounts};
 pub use clock::Clock;
+pub use kind::{
+    Auth, CanarySpec, DnsSpec, FluxSpec, GrpcSpec, HttpSpec, KubeApiSpec, Pem, StreamSpec, TcpSpec, TlsSpec,
+};
 pub use sampler::{STOP_MARGIN, Sampler, SamplerError, SamplerHandle, Sink};
-pub use spec::{Connection, HttpSpec, KindSpec, Place, ProbeSpec, SpecError};
+pub use spec::{Connection, KindSpec, Place, ProbeSpec, SpecError};

@@ -1,5 +1,6 @@
 //! A sampler on its own thread, and the handle to it.
 
+use std::collections::HashMap;
 use std::io;
 use std::thread;
 use std::time::Duration;
@@ -8,10 +9,11 @@ use ferry_record::EventKind;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::Clock;
+use crate::accounts::Accounts;
+use crate::clock::{Clock, nanos};
 use crate::kind;
-use crate::sampling::{Control, Sampling};
-use crate::spec::{ProbeSpec, SpecError};
+use crate::sampling::{Control, Prepared, Sampling};
+use crate::spec::{KindSpec, ProbeSpec, SpecError};
 use crate::vigil::wall_clock;
 
 /// Time that [`SamplerHandle::stop`] gives the sampler beyond the longest timeout of its probes.
@@ -64,12 +66,29 @@ impl Sampler {
     /// # Errors
     /// A spec that cannot run, or a thread that cannot be had; nothing was sampled then.
     pub fn start(clock: Clock, specs: Vec<ProbeSpec>, sink: impl Sink) -> Result<SamplerHandle, SamplerError> {
+        Self::take_over(clock, specs, &Accounts::default(), sink)
+    }
+
+    /// Goes on with probes that an earlier sampler, with the same clock, was not able to stop: their schedules are kept,
+    /// and what was due since its end is a sampler outage. Probes without an account start anew.
+    ///
+    /// # Errors
+    /// As [`Sampler::start`].
+    pub fn take_over(
+        clock: Clock,
+        specs: Vec<ProbeSpec>,
+        accounts: &Accounts,
+        sink: impl Sink,
+    ) -> Result<SamplerHandle, SamplerError> {
         ProbeSpec::check_all(&specs)?;
         let stop_within = specs.iter().map(|spec| spec.timeout).max().unwrap_or_default() + STOP_MARGIN;
-        let probes = specs
-            .into_iter()
-            .map(|spec| kind::build(&spec).map(|(name, kind)| (spec, name, kind)))
-            .collect::<Result<Vec<_>, _>>()?;
+        let probes = specs.iter().map(|spec| (spec.id(), spec.clone())).collect();
+        let prepare = |spec: ProbeSpec| {
+            let interval = nanos(spec.interval);
+            let earlier = accounts.get(&spec.id()).filter(|account| account.interval == interval);
+            kind::build(&spec).map(|kind| Prepared { spec, kind, earlier })
+        };
+        let prepared = specs.into_iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SamplerError::Start)?;
         let (control, controls) = mpsc::unbounded_channel();
@@ -77,12 +96,12 @@ impl Sampler {
         thread::Builder::new()
             .name("ferry-sampler".into())
             .spawn(move || {
-                runtime.block_on(Sampling::new(clock, wall_clock, sink, &probes).run(controls));
+                runtime.block_on(Sampling::new(clock, wall_clock, sink, &prepared).run(controls));
                 // Nobody may be waiting.
                 done.send(()).ok();
             })
             .map_err(SamplerError::Start)?;
-        Ok(SamplerHandle { control, ended, stop_within })
+        Ok(SamplerHandle { control, ended, stop_within, probes })
     }
 }
 
@@ -92,6 +111,8 @@ pub struct SamplerHandle {
     control: mpsc::UnboundedSender<Control>,
     ended: oneshot::Receiver<()>,
     stop_within: Duration,
+    /// By id.
+    probes: HashMap<String, ProbeSpec>,
 }
 
 impl SamplerHandle {
@@ -100,6 +121,27 @@ impl SamplerHandle {
     pub fn stall(&self, time: Duration) {
         // A sampler that died says so in `stop`.
         self.control.send(Control::Stall(time)).ok();
+    }
+
+    /// Lets a probe ask something else of the same kind from its next sample on; the record says so. This is for what moves
+    /// by design, as the URL of a Flux artifact does with each revision.
+    ///
+    /// # Errors
+    /// No such probe, or nothing that it could ask.
+    pub fn aim(&self, probe: &str, kind: KindSpec) -> Result<(), SpecError> {
+        let name = kind.name();
+        let known = self.probes.get(probe).filter(|spec| spec.kind.name() == name);
+        let spec = known.ok_or_else(|| SpecError::Unknown { probe: probe.into(), kind: name })?;
+        let kind = kind::build(&ProbeSpec { kind, ..spec.clone() })?;
+        // A sampler that died says so in `stop`.
+        self.control.send(Control::Aim(probe.into(), kind)).ok();
+        Ok(())
+    }
+
+    /// Whether it still samples: it has not died.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.control.is_closed()
     }
 
     /// Sends no more samples, waits for the answers to those in flight, and returns when `sink` has had the last event.

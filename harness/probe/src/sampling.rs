@@ -11,6 +11,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 
+use crate::accounts::Account;
 use crate::clock::{Clock, nanos};
 use crate::kind::{Kind, Miss};
 use crate::ledger::{Answered, Fate, Ledger, Untaken};
@@ -36,9 +37,23 @@ const MAX_IN_FLIGHT: usize = 512;
 pub(crate) enum Control {
     /// Block the sampler's thread.
     Stall(Duration),
+    /// Ask something else with the probe of this id from now on.
+    Aim(String, Arc<dyn Kind>),
     /// Send nothing more, wait for what is in flight, say goodbye.
     Stop,
 }
+
+/// A probe made ready.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub spec: ProbeSpec,
+    pub kind: Arc<dyn Kind>,
+    /// What an earlier sampler did of its schedule, which is kept then.
+    pub earlier: Option<Account>,
+}
+
+/// Why nothing was sampled between an earlier sampler and this one.
+const NOT_RUNNING: &str = "the sampler was not running";
 
 /// A probe at work.
 #[derive(Debug)]
@@ -78,31 +93,44 @@ pub(crate) struct Sampling<S, W> {
 }
 
 impl<S: Fn(EventKind), W: Fn() -> Option<Duration>> Sampling<S, W> {
-    /// Announces the probes. Their first samples are spread over one interval, so that they do not all ask at once.
-    pub fn new(clock: Clock, wall: W, sink: S, specs: &[(ProbeSpec, &'static str, Arc<dyn Kind>)]) -> Self {
+    /// Announces the probes, but for those that an earlier sampler announced: of these, what was due since its end is an
+    /// outage. First samples of new ones are spread over one interval, so that they do not all ask at once.
+    pub fn new(clock: Clock, wall: W, sink: S, prepared: &[Prepared]) -> Self {
         let now = clock.now();
-        let mut probes = Vec::with_capacity(specs.len());
-        for (place, (spec, kind_name, kind)) in specs.iter().enumerate() {
+        let mut probes = Vec::with_capacity(prepared.len());
+        for (place, Prepared { spec, kind, earlier }) in prepared.iter().enumerate() {
             let interval = nanos(spec.interval);
-            let offset = interval / specs.len() as u64 * place as u64;
-            let schedule = Schedule { start: now + nanos(LEAD) + offset, interval };
             let id = spec.id();
-            sink(EventKind::ProbeStarted(ProbeInfo {
-                probe: id.clone(),
-                kind: (*kind_name).into(),
-                target: kind.target(),
-                place: spec.place.to_string(),
-                connection: spec.connection.to_string(),
-                start: schedule.start,
-                interval,
-                timeout: nanos(spec.timeout),
-            }));
+            let schedule = match earlier {
+                Some(account) => Schedule { start: account.start, interval },
+                None => {
+                    let offset = interval / prepared.len() as u64 * place as u64;
+                    Schedule { start: now + nanos(LEAD) + offset, interval }
+                }
+            };
+            let next = match earlier {
+                Some(account) => schedule.due_by(now + nanos(LEAD) - 1).max(account.accounted),
+                None => 0,
+            };
+            match earlier {
+                Some(account) => account.outage(&id, next, NOT_RUNNING).into_iter().for_each(&sink),
+                None => sink(EventKind::ProbeStarted(ProbeInfo {
+                    probe: id.clone(),
+                    kind: spec.kind.name().into(),
+                    target: kind.target(),
+                    place: spec.place.to_string(),
+                    connection: spec.connection.to_string(),
+                    start: schedule.start,
+                    interval,
+                    timeout: nanos(spec.timeout),
+                })),
+            }
             probes.push(Probe {
                 kind: Arc::clone(kind),
-                ledger: Ledger::new(id.clone(), schedule),
+                ledger: Ledger::new(id.clone(), schedule, next),
                 id,
                 schedule,
-                pacer: Pacer::new(schedule),
+                pacer: Pacer::new(schedule, next),
                 timeout: spec.timeout,
                 in_flight: 0,
                 bound: bound(spec.interval, spec.timeout),
@@ -136,6 +164,7 @@ impl<S: Fn(EventKind), W: Fn() -> Option<Duration>> Sampling<S, W> {
                 message = control.recv() => match message {
                     // Blocking is the point: it is what a starved or paused host does to this thread.
                     Some(Control::Stall(time)) => std::thread::sleep(time),
+                    Some(Control::Aim(id, kind)) => self.aim(&id, &kind),
                     Some(Control::Stop) | None => break,
                 },
                 Some(sampled) = self.in_flight.next(), if !self.in_flight.is_empty() => self.settle(sampled),
@@ -148,6 +177,14 @@ impl<S: Fn(EventKind), W: Fn() -> Option<Duration>> Sampling<S, W> {
         self.flush();
         for probe in &self.probes {
             (self.sink)(EventKind::ProbeStopped { probe: probe.id.clone(), planned: probe.pacer.planned() });
+        }
+    }
+
+    /// Samples under way still ask what they were sent for.
+    fn aim(&mut self, id: &str, kind: &Arc<dyn Kind>) {
+        if let Some(probe) = self.probes.iter_mut().find(|probe| probe.id == id) {
+            (self.sink)(EventKind::Fact { key: format!("probe.{id}.target"), value: kind.target() });
+            probe.kind = Arc::clone(kind);
         }
     }
 
@@ -254,7 +291,8 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::spec::{Connection, HttpSpec, KindSpec, Place};
+    use crate::kind::HttpSpec;
+    use crate::spec::{Connection, KindSpec, Place};
 
     /// What becomes of the n-th question.
     #[derive(Debug, Clone)]
@@ -312,7 +350,20 @@ mod tests {
     /// Plays a script for `life` milliseconds of paused time, with a calendar that agrees with it but for `jump` (at and by
     /// so many milliseconds), and tells what the record says.
     async fn record(interval: u64, timeout: u64, life: u64, jump: Option<(u64, u64)>, play: fn(u64) -> Fake) -> String {
-        let clock = Clock::start();
+        record_after(None, interval, timeout, life, jump, play).await
+    }
+
+    /// The same after an earlier sampler, in whose time the clock started.
+    async fn record_after(
+        earlier: Option<(Account, u64)>,
+        interval: u64,
+        timeout: u64,
+        life: u64,
+        jump: Option<(u64, u64)>,
+        play: fn(u64) -> Fake,
+    ) -> String {
+        let (earlier, since) = earlier.unzip();
+        let clock = Clock::reading(since.unwrap_or(0) * 1_000_000);
         let wall = move || {
             let jumped = jump.filter(|(at, _)| clock.now() >= at * 1_000_000).map_or(0, |(_, by)| by);
             Some(Duration::from_nanos(clock.now()) + Duration::from_millis(1_000_000 + jumped))
@@ -323,14 +374,16 @@ mod tests {
             move |event| events.borrow_mut().push(event)
         };
         let script: Arc<dyn Kind> = Arc::new(Script { asked: AtomicU64::new(0), play });
-        let sampling = Sampling::new(clock, wall, sink, &[(spec(interval, timeout), "script", script)]);
+        let prepared = [Prepared { spec: spec(interval, timeout), kind: script, earlier }];
+        let sampling = Sampling::new(clock, wall, sink, &prepared);
         let (control, controls) = mpsc::unbounded_channel();
         let stop = async {
             tokio::time::sleep(Duration::from_millis(life)).await;
             control.send(Control::Stop).unwrap();
         };
         tokio::join!(sampling.run(controls), stop);
-        events.take().iter().fold(Story::default(), Story::read).tell()
+        let story = Story { interval: interval * 1_000_000, ..Story::default() };
+        events.take().iter().fold(story, Story::read).tell()
     }
 
     /// A record in few lines: blocks joined, times in milliseconds.
@@ -346,7 +399,7 @@ mod tests {
         fn read(mut self, event: &EventKind) -> Self {
             match event {
                 EventKind::ProbeStarted(info) => {
-                    self.interval = info.interval;
+                    assert_eq!(info.interval, self.interval);
                     self.lines.push(format!("{} from {}", info.probe, info.start / 1_000_000));
                 }
                 EventKind::Samples(block) => {
@@ -511,6 +564,50 @@ mod tests {
         3 good
         4 planned, 4 accounted for
         ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_sampled_between_two_samplers_is_an_outage() {
+        let earlier = Account { start: 10_000_000, interval: 50_000_000, accounted: 4 };
+        let told = record_after(Some((earlier, 1_000)), 50, 1_000, 500, None, |_| Fake::Good).await;
+        insta::assert_snapshot!(told, @r"
+        210..1010 the sampler was not running
+        10 good
+        30 planned, 26 accounted for
+        ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_can_be_aimed_at_something_else() {
+        let clock = Clock::start();
+        let events = Rc::new(RefCell::new(Vec::new()));
+        let sink = {
+            let events = Rc::clone(&events);
+            move |event| events.borrow_mut().push(event)
+        };
+        let script = |play| -> Arc<dyn Kind> { Arc::new(Script { asked: AtomicU64::new(0), play }) };
+        let kind = script(|_| Fake::Fails(Failure::Status(404)));
+        let prepared = [Prepared { spec: spec(50, 300), kind, earlier: None }];
+        let sampling = Sampling::new(clock, move || Some(Duration::from_nanos(clock.now())), sink, &prepared);
+        let (control, controls) = mpsc::unbounded_channel();
+        let steps = async {
+            tokio::time::sleep(Duration::from_millis(125)).await;
+            control.send(Control::Aim("web/outside/new".into(), script(|_| Fake::Good))).unwrap();
+            control.send(Control::Aim("gone/outside/new".into(), script(|_| Fake::Hangs))).unwrap();
+            tokio::time::sleep(Duration::from_millis(125)).await;
+            control.send(Control::Stop).unwrap();
+        };
+        tokio::join!(sampling.run(controls), steps);
+        let story = Story { interval: 50_000_000, ..Story::default() };
+        insta::assert_snapshot!(events.take().iter().fold(story, Story::read).tell(), @r#"
+        web/outside/new from 10
+        Fact { key: "probe.web/outside/new.target", value: "script" }
+        10 Status(404) after 0
+        60 Status(404) after 0
+        110 Status(404) after 0
+        2 good
+        5 planned, 5 accounted for
+        "#);
     }
 
     #[rstest]

@@ -53,9 +53,9 @@ pub(crate) struct Due {
 }
 
 impl Pacer {
-    /// From sample 0.
-    pub fn new(schedule: Schedule) -> Self {
-        Self { schedule, next: 0 }
+    /// From sample `next` on.
+    pub fn new(schedule: Schedule, next: u64) -> Self {
+        Self { schedule, next }
     }
 
     /// Intended time of the next sample.
@@ -63,7 +63,7 @@ impl Pacer {
         self.schedule.due(self.next)
     }
 
-    /// How many samples were given out, sent or missed.
+    /// How many samples were given out, sent or missed, those before the first one included.
     pub fn planned(&self) -> u64 {
         self.next
     }
@@ -92,7 +92,7 @@ mod tests {
 
     /// 20 samples/s from 1 s on.
     fn pacer() -> Pacer {
-        Pacer::new(Schedule { start: 1_000 * MS, interval: 50 * MS })
+        Pacer::new(Schedule { start: 1_000 * MS, interval: 50 * MS }, 0)
     }
 
     #[rstest]
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_fast_probe_catches_up_over_50_ms_at_most() {
-        let mut pacer = Pacer::new(Schedule { start: 0, interval: MS / 2 });
+        let mut pacer = Pacer::new(Schedule { start: 0, interval: MS / 2 }, 0);
         assert_eq!(pacer.wake(30 * MS), Due { missed: 0..0, send: 0..61 });
         assert_eq!(pacer.wake(130 * MS), Due { missed: 61..160, send: 160..261 });
     }
@@ -129,7 +129,7 @@ mod tests {
             gaps in prop::collection::vec(0..500 * MS, 1..60),
         ) {
             let schedule = Schedule { start, interval };
-            let mut pacer = Pacer::new(schedule);
+            let mut pacer = Pacer::new(schedule, 0);
             let (mut now, mut next) = (0, 0);
             for gap in gaps {
                 now += gap;

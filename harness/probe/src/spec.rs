@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::kind::{CanarySpec, DnsSpec, FluxSpec, GrpcSpec, HttpSpec, KubeApiSpec, StreamSpec, TcpSpec};
+
 /// The shortest interval: 10,000 samples/s, five times the rate that the benchmarks hold one sampler to.
 pub const MIN_INTERVAL: Duration = Duration::from_micros(100);
 
@@ -55,34 +57,46 @@ pub enum Connection {
 pub enum KindSpec {
     /// An HTTP request.
     Http(HttpSpec),
+    /// A TCP connection.
+    Tcp(TcpSpec),
+    /// A question to a name server.
+    Dns(DnsSpec),
+    /// A health check by gRPC.
+    Grpc(GrpcSpec),
+    /// The next piece of a long-lived HTTP answer.
+    Stream(StreamSpec),
+    /// The download of a Flux artifact.
+    Flux(FluxSpec),
+    /// A request to the Kubernetes API server.
+    KubeApi(KubeApiSpec),
+    /// A TCP connection that network policy allows or denies.
+    Canary(CanarySpec),
 }
 
-/// A GET request, and the answer that counts as success.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HttpSpec {
-    /// `http://host[:port]/path`. A host name is resolved for each connection.
-    pub url: String,
-    /// `Host` header, where it is to differ from the URL's.
-    #[serde(default)]
-    pub host: Option<String>,
-    /// The status expected.
-    #[serde(default = "HttpSpec::ok")]
-    pub status: u16,
-    /// A text that the body must contain.
-    #[serde(default)]
-    pub body_contains: Option<String>,
-}
-
-impl HttpSpec {
-    /// Expects status 200 from `url`, whatever the body.
+impl KindSpec {
+    /// Its name in the record.
     #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), host: None, status: Self::ok(), body_contains: None }
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Tcp(_) => "tcp",
+            Self::Dns(_) => "dns",
+            Self::Grpc(_) => "grpc",
+            Self::Stream(_) => "stream",
+            Self::Flux(_) => "flux",
+            Self::KubeApi(_) => "kube-api",
+            Self::Canary(_) => "canary",
+        }
     }
 
-    fn ok() -> u16 {
-        200
+    /// The ways of connecting that make sense: a TCP connection is itself the question, and a stream is one connection.
+    #[must_use]
+    pub fn connections(&self) -> &'static [Connection] {
+        match self {
+            Self::Tcp(_) | Self::Canary(_) => &[Connection::New],
+            Self::Stream(_) => &[Connection::Reused],
+            _ => &[Connection::New, Connection::Reused],
+        }
     }
 }
 
@@ -122,6 +136,68 @@ pub enum SpecError {
         /// The status as given.
         status: u16,
     },
+    /// Not a header that an answer can have.
+    #[error("probe {probe}: no answer has a header {header:?}")]
+    Header {
+        /// The probe.
+        probe: String,
+        /// The header as given.
+        header: String,
+    },
+    /// Not an address, or not one that can be connected to.
+    #[error("probe {probe}: cannot connect to {address:?}: {reason}")]
+    Address {
+        /// The probe.
+        probe: String,
+        /// The address as given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Not a name, or nobody to ask for it.
+    #[error("probe {probe}: cannot resolve {name:?}: {reason}")]
+    Name {
+        /// The probe.
+        probe: String,
+        /// The name as given.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Certificates, keys or tokens that cannot be used.
+    #[error("probe {probe}: cannot speak TLS: {reason}")]
+    Tls {
+        /// The probe.
+        probe: String,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// Not a digest, or not by a hash that is known here.
+    #[error("probe {probe}: cannot check digest {digest:?}")]
+    Digest {
+        /// The probe.
+        probe: String,
+        /// The digest as given.
+        digest: String,
+    },
+    /// A way of connecting that makes no sense for the kind.
+    #[error("probe {probe}: {kind} has no {connection} connections")]
+    Connection {
+        /// The probe.
+        probe: String,
+        /// What it asks.
+        kind: &'static str,
+        /// How it was to connect.
+        connection: Connection,
+    },
+    /// A probe that is to ask something else now is not there, or asks another kind of question.
+    #[error("there is no {kind} probe {probe}")]
+    Unknown {
+        /// The probe.
+        probe: String,
+        /// What it was to ask.
+        kind: &'static str,
+    },
     /// Not something that can be sent as a `Host` header.
     #[error("probe {probe}: cannot send {host:?} as host")]
     Host {
@@ -142,6 +218,13 @@ impl SpecError {
             Self::Timeout(_) => "give it the longest time that a client would wait, e.g. 5s",
             Self::Url { .. } => "write it as http://host:port/path",
             Self::Status { .. } => "expect a status from 100 to 999",
+            Self::Header { .. } => "write a header name and a text without line breaks",
+            Self::Address { .. } => "write it as host:port",
+            Self::Name { .. } => "give the full name, e.g. web.apps.svc.cluster.local, and a server as address[:port]",
+            Self::Tls { .. } => "give PEM, as in a kubeconfig after base64 is taken off",
+            Self::Digest { .. } => "give it as in status.artifact.digest: sha256: and 64 hexadecimal digits",
+            Self::Connection { .. } => "use the other one: tcp and canary connect anew, a stream stays",
+            Self::Unknown { .. } => "aim a probe that was started, at what it can ask",
             Self::Host { .. } => "write it as a host name, with :port where needed",
         }
     }
@@ -226,9 +309,38 @@ mod tests {
         assert_eq!(error.map(|error| error.to_string()).as_deref(), expected);
     }
 
+    #[rstest]
+    #[case::http(KindSpec::Http(HttpSpec::new("http://web/")))]
+    #[case::tcp(KindSpec::Tcp(TcpSpec { address: "web:80".into() }))]
+    #[case::canary(KindSpec::Canary(CanarySpec { address: "web:80".into(), denied: true }))]
+    #[case::stream(KindSpec::Stream(StreamSpec { url: "http://web/stream".into(), tls: None }))]
+    fn connects_only_in_ways_that_make_sense(
+        #[case] kind: KindSpec,
+        #[values(Connection::New, Connection::Reused)] connection: Connection,
+    ) {
+        let told = format!("{} has no {connection} connections", kind.name());
+        let possible = kind.connections().contains(&connection);
+        let built = crate::kind::build(&ProbeSpec { connection, kind, ..spec("a", 50_000, 5_000) });
+        let expected = if possible { None } else { Some(format!("probe a/outside/{connection}: {told}")) };
+        assert_eq!(built.err().map(|error| error.to_string()), expected);
+    }
+
     #[test]
-    fn an_http_probe_needs_no_more_than_a_url() {
-        let spec: HttpSpec = serde_json::from_str(r#"{"url": "http://web.apps.svc/"}"#).unwrap();
-        assert_eq!(spec, HttpSpec::new("http://web.apps.svc/"));
+    fn kinds_are_written_by_their_names() {
+        let specs = [
+            r#"{"http":{"url":"http://web/","status":200}}"#,
+            r#"{"tcp":{"address":"web:80"}}"#,
+            r#"{"dns":{"name":"web.apps.svc.cluster.local"}}"#,
+            r#"{"grpc":{"address":"web:8080","service":"liveness"}}"#,
+            r#"{"stream":{"url":"http://web/stream"}}"#,
+            r#"{"flux":{"url":"http://source-controller/a.tar.gz"}}"#,
+            r#"{"kube-api":{"server":"https://10.96.0.1","tls":{"ca":{"file":"/ca.crt"},"auth":{"token":{"file":"/token"}}},"list":true}}"#,
+            r#"{"canary":{"address":"web:80","denied":true}}"#,
+        ];
+        for text in specs {
+            let kind: KindSpec = serde_json::from_str(text).unwrap();
+            assert!(text.starts_with(&format!("{{\"{}\":", kind.name())), "{text}");
+            assert_eq!(serde_json::to_string(&kind).unwrap(), text);
+        }
     }
 }

@@ -1,52 +1,89 @@
-//! The probe agent: the sampler alone, where only a container can be.
+//! The probe agent as a container's process, see [`ferry_probe::agent`].
 //!
-//! Reads a JSON array of [`ProbeSpec`]s from standard input up to its end, samples until SIGTERM or SIGINT, and writes one
-//! JSON event a line to standard output, each stamped with nanoseconds since the agent's start. Exit codes: 0 ended as asked,
-//! 1 the sampler failed, 2 the specs are unusable.
+//! Settings, all from environment variables: `FERRY_SPOOL`, the folder of its spool, which must outlive the container;
+//! `FERRY_LISTEN`, by default `0.0.0.0:7070`; `FERRY_SPOOL_LIMIT` in bytes, by default 256 MiB. SIGTERM and SIGINT end it in
+//! order, and leave its probes to the next life. Exit codes: 0 ended as asked, 1 something failed, 2 settings make no sense.
 
-use std::io::{Read, Write};
+use std::error::Error;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::Arc;
 
-use ferry_probe::{Clock, ProbeSpec, Sampler};
-use ferry_record::{Event, EventKind};
+use ferry_probe::agent::{Agent, protocol, server, service};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Where, and how much.
+struct Settings {
+    spool: PathBuf,
+    listen: SocketAddr,
+    limit: u64,
+}
+
+impl Settings {
+    fn from_env() -> Result<Self, String> {
+        let spool = std::env::var_os("FERRY_SPOOL").ok_or("FERRY_SPOOL is not set: give the folder of the spool")?;
+        let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, protocol::PORT));
+        Ok(Self {
+            spool: spool.into(),
+            listen: variable("FERRY_LISTEN", "an address and a port", listen)?,
+            limit: variable("FERRY_SPOOL_LIMIT", "a number of bytes", service::SPOOL_LIMIT)?,
+        })
+    }
+}
+
+fn variable<T: FromStr>(name: &str, expected: &str, default: T) -> Result<T, String> {
+    let Some(value) = std::env::var_os(name) else { return Ok(default) };
+    let parsed = value.to_str().and_then(|value| value.parse().ok());
+    parsed.ok_or_else(|| format!("cannot read {name}={}: expected {expected}", value.display()))
+}
+
+/// One thread beside the sampler's and the spool's.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run().await {
+    let settings = match Settings::from_env() {
+        Ok(settings) => settings,
+        Err(why) => {
+            log(&why);
+            return ExitCode::from(2);
+        }
+    };
+    match run(&settings).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err((code, why)) => {
-            // Standard error is the container's log; nobody else reads it.
-            let _ = writeln!(std::io::stderr(), "ferry-agent: {why}");
-            ExitCode::from(code)
+        Err(error) => {
+            let mut line = error.to_string();
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                line.push_str(&format!(": {error}"));
+                cause = error.source();
+            }
+            log(&line);
+            ExitCode::FAILURE
         }
     }
 }
 
-async fn run() -> Result<(), (u8, String)> {
-    let unusable = |why: String| (2, why);
-    let failed = |why: String| (1, why);
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|e| unusable(format!("the specs cannot be read: {e}")))?;
-    let specs: Vec<ProbeSpec> =
-        serde_json::from_str(&text).map_err(|e| unusable(format!("the specs are not a JSON array of probes: {e}")))?;
-
-    let mut terminate = signal(SignalKind::terminate()).map_err(|e| failed(e.to_string()))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| failed(e.to_string()))?;
-    let clock = Clock::start();
-    let sampler = Sampler::start(clock, specs, move |kind| write_line(clock, kind))
-        .map_err(|e| unusable(format!("{e} (hint: {})", e.hint())))?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    sampler.stop().await.map_err(|e| failed(format!("{e} (hint: {})", e.hint())))
+async fn run(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let agent = Arc::new(Agent::open(&settings.spool, settings.limit)?);
+    let listener = TcpListener::bind(settings.listen).await?;
+    let clock = agent.clock();
+    log(&format!("spool {}, life {}, listening on {}", clock.spool, clock.incarnation, listener.local_addr()?));
+    let end = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    server::serve(listener, Arc::clone(&agent), end).await;
+    agent.suspend().await?;
+    Ok(())
 }
 
-/// One event, flushed. Where nobody reads any more there is nobody to tell, and SIGTERM is on its way.
-fn write_line(clock: Clock, kind: EventKind) {
-    let Ok(mut line) = serde_json::to_vec(&Event { t: clock.now(), kind }) else { return };
-    line.push(b'\n');
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(&line).and_then(|()| out.flush());
+/// Standard error is the container's log; what nobody reads is lost on nobody.
+fn log(line: &str) {
+    writeln!(std::io::stderr(), "ferry-agent: {line}").ok();
 }

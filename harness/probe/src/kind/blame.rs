@@ -17,6 +17,9 @@ pub(crate) fn io(error: &io::Error) -> Miss {
     if matches!(error.raw_os_error(), Some(ENFILE | EMFILE)) {
         return Miss::Local(error.to_string());
     }
+    if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+        return Miss::Failed(Failure::Tls);
+    }
     Miss::Failed(match error.kind() {
         // All local ports towards the target are in use.
         ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse | ErrorKind::OutOfMemory => {
@@ -39,6 +42,9 @@ pub(crate) fn http(error: &hyper::Error) -> Miss {
     if let Some(root) = root::<io::Error>(error) {
         return io(root);
     }
+    if let Some(h2) = root::<h2::Error>(error) {
+        return http2(h2);
+    }
     // Closed without, or in the middle of, an answer. `canceled`: closed under a question that was queued for it.
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         return Miss::Failed(Failure::Reset);
@@ -46,13 +52,31 @@ pub(crate) fn http(error: &hyper::Error) -> Miss {
     Miss::Failed(if error.is_timeout() { Failure::Timeout } else { Failure::Other(words(error)) })
 }
 
+/// What an error of HTTP/2 means.
+fn http2(error: &h2::Error) -> Miss {
+    match error.get_io() {
+        Some(error) => io(error),
+        None if error.is_remote() && (error.is_reset() || error.is_go_away()) => Miss::Failed(Failure::Reset),
+        None => Miss::Failed(Failure::Other(words(error))),
+    }
+}
+
+/// Whether the server said that it has not begun to work on the question, so that every client may ask again: the stream
+/// was refused, or is beyond the last that a server which is about to close will answer (RFC 9113, 6.8 and 8.7).
+pub(crate) fn unprocessed(error: &hyper::Error) -> bool {
+    root::<h2::Error>(error).is_some_and(|error| {
+        let graceful = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+        error.is_remote() && (graceful || error.reason() == Some(h2::Reason::REFUSED_STREAM))
+    })
+}
+
 /// All messages of the chain.
-fn words(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn words(error: &(dyn Error + 'static)) -> String {
     chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The first error of type `E` in the chain.
-fn root<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+pub(crate) fn root<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     chain(error).find_map(|error| error.downcast_ref())
 }
 
@@ -74,6 +98,7 @@ mod tests {
     #[case::kernel_gave_up(io::Error::from(ErrorKind::TimedOut), Failure::Timeout)]
     #[case::no_route(io::Error::from(ErrorKind::HostUnreachable), Failure::Unreachable)]
     #[case::no_network(io::Error::from(ErrorKind::NetworkUnreachable), Failure::Unreachable)]
+    #[case::tls(io::Error::new(ErrorKind::InvalidData, rustls::Error::DecryptError), Failure::Tls)]
     #[case::firewall(io::Error::from(ErrorKind::PermissionDenied), Failure::Other("permission denied".into()))]
     fn blames_the_way_to_the_workload(#[case] error: io::Error, #[case] failure: Failure) {
         assert_eq!(io(&error), Miss::Failed(failure));

@@ -1,13 +1,35 @@
 //! Kinds of questions: one file each, behind [`Kind`].
 
 mod blame;
+mod canary;
+mod client;
+mod dial;
+mod dns;
+mod flux;
+mod grpc;
 mod http;
+mod kube_api;
+mod stream;
+mod tcp;
+#[cfg(test)]
+mod testing;
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;
 
 use ferry_record::event::Failure;
 use futures::future::BoxFuture;
+
+pub use canary::CanarySpec;
+pub use dns::DnsSpec;
+pub use flux::FluxSpec;
+pub use grpc::GrpcSpec;
+pub use http::HttpSpec;
+pub use kube_api::KubeApiSpec;
+pub use stream::StreamSpec;
+pub use tcp::TcpSpec;
+pub use tls::{Auth, Pem, TlsSpec};
 
 use crate::spec::{KindSpec, ProbeSpec, SpecError};
 
@@ -29,12 +51,23 @@ pub(crate) enum Miss {
     Local(String),
 }
 
-/// The name of a kind in the record, and the kind made ready.
+/// The kind of a spec made ready.
 ///
 /// # Errors
 /// When the spec names something that cannot be asked.
-pub(crate) fn build(spec: &ProbeSpec) -> Result<(&'static str, Arc<dyn Kind>), SpecError> {
+pub(crate) fn build(spec: &ProbeSpec) -> Result<Arc<dyn Kind>, SpecError> {
+    let (id, connection, interval) = (spec.id(), spec.connection, spec.interval);
+    if !spec.kind.connections().contains(&connection) {
+        return Err(SpecError::Connection { probe: id, kind: spec.kind.name(), connection });
+    }
     Ok(match &spec.kind {
-        KindSpec::Http(http) => ("http", Arc::new(http::Http::new(&spec.id(), http, spec.connection, spec.interval)?)),
+        KindSpec::Http(http) => Arc::new(http::Http::new(&id, http, connection, interval)?),
+        KindSpec::Tcp(tcp) => Arc::new(tcp::Tcp::new(&id, tcp)?),
+        KindSpec::Dns(dns) => Arc::new(dns::Dns::new(&id, dns, connection)?),
+        KindSpec::Grpc(grpc) => Arc::new(grpc::Grpc::new(&id, grpc, connection)?),
+        KindSpec::Stream(stream) => Arc::new(stream::Stream::new(&id, stream, interval)?),
+        KindSpec::Flux(flux) => Arc::new(flux::Flux::new(&id, flux, connection, interval)?),
+        KindSpec::KubeApi(api) => Arc::new(kube_api::new(&id, api, connection, interval)?),
+        KindSpec::Canary(canary) => Arc::new(canary::Canary::new(&id, canary, spec.timeout)?),
     })
 }
