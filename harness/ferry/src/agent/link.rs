@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use http::{Method, Request};
-use kube::api::{Api, ListParams};
-use kube::Client;
+use ferry_probe::agent::protocol::{Call, PORT};
+use http::Request;
 use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
+use kube::api::{Api, ListParams};
 
-use super::{APP, NAMESPACE, PORT};
+use super::{APP, NAMESPACE};
 
 /// How long one answer may take, beyond the time that the agent was asked to wait.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -56,15 +57,17 @@ impl Link {
         Self { client, node }
     }
 
-    /// Asks the agent, and returns what it answers.
-    pub async fn ask(&self, method: Method, path: &str, body: Vec<u8>, wait: Duration) -> Result<String, LinkError> {
+    /// Asks the agent, which may take `wait` to answer, and returns what it says.
+    pub async fn ask(&self, call: Call<'_>, wait: Duration) -> Result<String, LinkError> {
+        let (method, path) = (call.method(), call.path());
         let what = format!("{method} {path} of the agent on {}", self.node);
         let within = wait + ANSWER;
         let asked = async {
             let pod = self.pod().await?;
             let uri = format!("/api/v1/namespaces/{NAMESPACE}/pods/http:{pod}:{PORT}/proxy{path}");
             let failed = |source: kube::Error| LinkError::Api { what: what.clone(), source: Box::new(source) };
-            let request = Request::builder().method(&method).uri(uri).body(body);
+            let body = call.body().map_err(|error| failed(kube::Error::SerdeError(error)))?;
+            let request = Request::builder().method(method).uri(uri).body(body);
             let request = request.map_err(|error| failed(kube::Error::HttpError(error)))?;
             self.client.request_text(request).await.map_err(failed)
         };

@@ -4,54 +4,41 @@
 //! that a broken connection, a restarting API server or a killed agent costs time and no samples. The agent's clock is
 //! compared with the run's, and its samples are recorded by the run's.
 
+mod deploy;
+mod follow;
 mod link;
 
 use std::time::Duration;
 
-use ferry_probe::ProbeSpec;
-use ferry_probe::agent::{Clocks, Ticks, rebase};
-use ferry_record::event::Level;
+use ferry_lab::cluster::Cluster as LabCluster;
+use ferry_probe::agent::protocol::{Aim, Call, Chunk, ChunkError, ClockAnswer};
+use ferry_probe::agent::times::{Offset, Reading, estimate};
+use ferry_probe::{KindSpec, ProbeSpec};
 use ferry_record::{Event, EventKind};
-use ferry_scenario::text::ObjectRef;
-use http::Method;
-use serde::Deserialize;
-use serde_json::Value;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::ready::readiness;
-use crate::cluster::{Cluster, ClusterError, watch};
+use crate::cluster::{Cluster, ClusterError};
 use crate::run::recorder::Recorder;
-use crate::steps::FIELD_MANAGER;
-use crate::wait::{self, Deadline, WaitError};
+use crate::wait::{self, Check, Deadline, WaitError, polled};
+pub use deploy::deploy;
+use follow::Follower;
 use link::{Link, LinkError};
 
 /// The harness' own namespace.
 pub const NAMESPACE: &str = "ferry-lab";
 
-/// The agent's label.
+/// The agent's label, and its process' name.
 pub const APP: &str = "ferry-agent";
 
-/// Where agents listen.
-pub const PORT: u16 = 7070;
-
-/// How long agents may take to become ready; 3 s are usual.
+/// How long agents may take to become ready, or to come back; 3 s are usual.
 pub const READY_DEADLINE: Duration = Duration::from_secs(60);
-
-/// How long an agent may take to say its last, beyond the longest timeout of its probes.
-pub const STOP_DEADLINE: Duration = Duration::from_secs(20);
-
-/// How long the agent holds a question open when it has nothing to say.
-const WAIT: Duration = Duration::from_secs(1);
-
-/// Time between tries while the agent cannot be reached.
-const AGAIN: Duration = Duration::from_millis(250);
 
 /// Questions about the clock: the quickest of them counts.
 const CLOCK_QUESTIONS: usize = 12;
 
-const MANIFEST: &str = include_str!("daemonset.yaml");
+/// How often an agent that is to come back is looked at.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Why there is no probing from inside.
 #[derive(Debug, thiserror::Error)]
@@ -59,12 +46,26 @@ pub enum AgentError {
     /// The API server refused.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// The node is not the lab's.
+    #[error(transparent)]
+    Lab(#[from] ferry_lab::cluster::ClusterError),
+    /// The node refused.
+    #[error(transparent)]
+    Exec(#[from] ferry_lab::container::ExecError),
     /// It does not become ready.
     #[error(transparent)]
     Wait(#[from] WaitError),
     /// It does not answer.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// Its spool is not one.
+    #[error("the agent on {node}: {source}")]
+    Spool {
+        /// Its node.
+        node: String,
+        /// What is wrong with it.
+        source: ChunkError,
+    },
     /// What it answers is not what an agent says.
     #[error("the agent on {node} answers {said:?}: {source}")]
     Answer {
@@ -80,45 +81,120 @@ pub enum AgentError {
     Manifest(#[from] serde_yaml::Error),
 }
 
-/// Puts an agent on every node and waits until they are ready.
-pub async fn deploy(cluster: &Cluster) -> Result<(), AgentError> {
-    for document in serde_yaml::Deserializer::from_str(MANIFEST) {
-        cluster.apply(&Value::deserialize(document)?, FIELD_MANAGER).await?;
+/// An agent that answers, and whose clock is known.
+#[derive(Debug)]
+pub struct Connected {
+    link: Link,
+    recorder: Recorder,
+    /// Which spool is read.
+    spool: String,
+    /// The agent's clock minus the run's.
+    offset: i64,
+    /// What was read of the spool, in bytes.
+    from: u64,
+}
+
+impl Connected {
+    /// Reaches the agent of a node, and compares its clock with the run's.
+    pub async fn to(cluster: &Cluster, node: &str, recorder: &Recorder) -> Result<Self, AgentError> {
+        let link = Link::new(cluster.client.clone(), node.to_owned());
+        let (mut readings, mut spool) = (vec![], String::new());
+        for _ in 0..CLOCK_QUESTIONS {
+            let sent = recorder.clock().now();
+            let clock = clock(&link).await?;
+            readings.push(Reading { sent, agent: clock.t, received: recorder.clock().now() });
+            spool = clock.spool;
+        }
+        let Offset { offset, uncertainty } = estimate(&readings).unwrap_or_default();
+        recorder.emit(EventKind::AgentClock { agent: node.to_owned(), offset, uncertainty });
+        Ok(Self { link, recorder: recorder.clone(), spool, offset, from: 0 })
     }
-    let agents = ObjectRef { kind: "daemonset".into(), namespace: Some(NAMESPACE.into()), name: APP.into() };
-    let deadline = Deadline { what: "the probe agents ready".into(), within: READY_DEADLINE };
-    wait::until(deadline, watch::of(cluster, &agents, readiness), |_| {}).await?;
-    Ok(())
+
+    /// Makes the agent sample these, instead of what it sampled.
+    pub async fn sample(&mut self, specs: &[ProbeSpec]) -> Result<(), AgentError> {
+        self.link.ask(Call::Specs(specs), Duration::ZERO).await?;
+        Ok(())
+    }
+
+    /// What the agent spooled since the last time, by its own clock.
+    pub async fn events(&mut self) -> Result<Vec<Event>, AgentError> {
+        self.read(Duration::ZERO).await
+    }
+
+    /// Makes the agent sample these into the record, from now until [`Agent::stop`].
+    pub async fn start(mut self, specs: &[ProbeSpec]) -> Result<Agent, AgentError> {
+        self.sample(specs).await?;
+        let caller = Caller { link: self.link.clone() };
+        let stop = CancellationToken::new();
+        let follower = Follower::new(self, specs);
+        let task = tokio::spawn(follower.run(stop.clone()));
+        Ok(Agent { caller, task, stop })
+    }
+
+    async fn read(&mut self, wait: Duration) -> Result<Vec<Event>, AgentError> {
+        let text = self.link.ask(Call::Events { from: self.from, wait, spool: &self.spool }, wait).await?;
+        let unreadable = |source| AgentError::Spool { node: self.link.node.clone(), source };
+        let chunk = Chunk::read(self.from, text.as_bytes()).map_err(unreadable)?;
+        self.from = chunk.next;
+        Ok(chunk.events)
+    }
+}
+
+async fn clock(link: &Link) -> Result<ClockAnswer, AgentError> {
+    let said = link.ask(Call::Clock, Duration::ZERO).await?;
+    serde_json::from_str(&said).map_err(|source| AgentError::Answer { node: link.node.clone(), said, source })
+}
+
+/// Talks to an agent at work.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    link: Link,
+}
+
+impl Caller {
+    /// Lets a probe ask something else of its kind.
+    pub async fn aim(&self, probe: &str, kind: KindSpec) -> Result<(), AgentError> {
+        self.link.ask(Call::Aim(&Aim { probe: probe.to_owned(), kind }), Duration::ZERO).await?;
+        Ok(())
+    }
 }
 
 /// An agent at work.
 #[derive(Debug)]
 pub struct Agent {
+    caller: Caller,
     task: JoinHandle<()>,
     stop: CancellationToken,
 }
 
 impl Agent {
-    /// Makes the agent of a node sample, from now until [`Agent::stop`], into the record.
-    ///
-    /// # Errors
-    /// When it cannot be reached, or refuses the probes.
-    pub async fn start(
-        cluster: &Cluster,
-        node: &str,
-        specs: &[ProbeSpec],
-        recorder: &Recorder,
-    ) -> Result<Self, AgentError> {
-        let link = Link::new(cluster.client.clone(), node.to_owned());
-        let offset = compare(&link, recorder).await?;
-        let body = serde_json::to_vec(specs).unwrap_or_default();
-        link.ask(Method::PUT, "/specs", body, Duration::ZERO).await?;
-        let stop = CancellationToken::new();
-        let longest = specs.iter().map(|spec| spec.timeout).max().unwrap_or_default();
-        let follower =
-            Follower { link, recorder: recorder.clone(), offset, from: 0, unreachable: None, patience: longest + STOP_DEADLINE };
-        let task = tokio::spawn(follower.run(stop.clone()));
-        Ok(Self { task, stop })
+    /// A way to talk to it, for as long as it works.
+    pub fn caller(&self) -> Caller {
+        self.caller.clone()
+    }
+
+    /// Its node.
+    pub fn node(&self) -> &str {
+        &self.caller.link.node
+    }
+
+    /// Kills the agent's process without warning and waits until its next life answers.
+    pub async fn kill(&self, lab: &LabCluster) -> Result<(), AgentError> {
+        let before = clock(&self.caller.link).await?.incarnation;
+        let script = format!(
+            "for p in /proc/[0-9]*; do read -r name 2>/dev/null <$p/comm && [ \"$name\" = {APP} ] && kill -9 ${{p#/proc/}}; done; true"
+        );
+        lab.node(self.node())?.container.exec(["bash", "-c", &script]).succeed().await?;
+        let deadline = Deadline { what: format!("the agent on {} back", self.node()), within: READY_DEADLINE };
+        let back = polled(LOOK, || async {
+            match clock(&self.caller.link).await {
+                Ok(clock) if clock.incarnation > before => Check::Met(format!("life {}", clock.incarnation)),
+                Ok(_) => Check::NotYet("its process is still the old one".into()),
+                Err(error) => Check::NotYet(crate::edge::chain(&error)),
+            }
+        });
+        wait::until(deadline, back, |_| {}).await?;
+        Ok(())
     }
 
     /// Ends the sampling and returns when the agent's last word is in the record, or it could not be had in time; the record
@@ -127,117 +203,5 @@ impl Agent {
         self.stop.cancel();
         // A panic of the task is a bug that has been printed; what is missing in the record shows.
         let _ = self.task.await;
-    }
-}
-
-/// Compares the agent's clock with the run's, and says so.
-async fn compare(link: &Link, recorder: &Recorder) -> Result<i64, AgentError> {
-    let mut clocks = Clocks::default();
-    for _ in 0..CLOCK_QUESTIONS {
-        let sent = recorder.clock().now();
-        let said = link.ask(Method::GET, "/clock", vec![], Duration::ZERO).await?;
-        let received = recorder.clock().now();
-        let agent: Ticks = serde_json::from_str(&said).map_err(|source| AgentError::Answer {
-            node: link.node.clone(),
-            said: said.clone(),
-            source,
-        })?;
-        clocks.add(sent, agent.now, received);
-    }
-    let (offset, uncertainty) = clocks.estimate().unwrap_or_default();
-    recorder.emit(EventKind::AgentClock { agent: link.node.clone(), offset, uncertainty });
-    Ok(offset)
-}
-
-/// Reads one agent's spool.
-struct Follower {
-    link: Link,
-    recorder: Recorder,
-    offset: i64,
-    from: u64,
-    unreachable: Option<Instant>,
-    patience: Duration,
-}
-
-impl Follower {
-    async fn run(mut self, stop: CancellationToken) {
-        loop {
-            let read = tokio::select! {
-                () = stop.cancelled() => break,
-                read = self.read(WAIT) => read,
-            };
-            if let Err(error) = read {
-                self.missed(&error).await;
-            }
-        }
-        let finish = async {
-            while let Err(error) = self.link.ask(Method::POST, "/stop", vec![], self.patience).await {
-                self.missed(&error).await;
-            }
-            loop {
-                match self.read(Duration::ZERO).await {
-                    Ok(0) => break,
-                    Ok(_) => {}
-                    Err(error) => self.missed(&error).await,
-                }
-            }
-        };
-        if tokio::time::timeout(self.patience, finish).await.is_err() {
-            let said = format!("the agent on {} did not say its last within {:?}", self.link.node, self.patience);
-            self.note(Level::Warn, said);
-        }
-    }
-
-    /// Brings what the agent spooled since the last time into the record; returns how many bytes.
-    async fn read(&mut self, wait: Duration) -> Result<u64, LinkError> {
-        let path = format!("/events?from={}&wait={}", self.from, wait.as_secs());
-        let text = self.link.ask(Method::GET, &path, vec![], wait).await?;
-        if let Some(since) = self.unreachable.take() {
-            let away = since.elapsed();
-            self.note(Level::Info, format!("the agent on {} is back after {away:.1?}", self.link.node));
-        }
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        for line in text[..whole].lines() {
-            match serde_json::from_str::<Event>(line) {
-                Ok(event) => self.recorder.emit(rebase(event.kind, self.offset)),
-                Err(error) => self.note(Level::Warn, format!("the agent on {} spooled {line:?}: {error}", self.link.node)),
-            }
-        }
-        let whole = u64::try_from(whole).unwrap_or(u64::MAX);
-        self.from = self.from.saturating_add(whole);
-        Ok(whole)
-    }
-
-    /// Says once that the agent is away, and waits a little.
-    async fn missed(&mut self, error: &LinkError) {
-        if self.unreachable.is_none() {
-            self.unreachable = Some(Instant::now());
-            let said = format!("the agent on {} cannot be read: {}", self.link.node, crate::edge::chain(error));
-            self.note(Level::Info, said);
-        }
-        tokio::time::sleep(AGAIN).await;
-    }
-
-    fn note(&self, level: Level, message: String) {
-        self.recorder.emit(EventKind::Log { level, message });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_manifest_is_what_is_asked_for() {
-        let documents: Vec<Value> = serde_yaml::Deserializer::from_str(MANIFEST)
-            .map(|document| Value::deserialize(document).unwrap())
-            .collect();
-        let set = documents.iter().find(|document| document["kind"] == "DaemonSet").unwrap();
-        assert_eq!((set["metadata"]["namespace"].as_str(), set["metadata"]["name"].as_str()), (Some(NAMESPACE), Some(APP)));
-        let container = &set["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(container["ports"][0]["containerPort"], PORT);
-        assert_eq!(container["image"], crate::run::stage::AGENT_IMAGE);
-        let selector = &set["spec"]["selector"]["matchLabels"];
-        assert_eq!(selector, &set["spec"]["template"]["metadata"]["labels"]);
     }
 }

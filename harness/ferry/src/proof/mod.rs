@@ -132,7 +132,7 @@ async fn ready(cluster: &Cluster, object: &ObjectRef) -> Result<(), ProofError> 
 async fn answers(url: &str) -> Result<(), ProofError> {
     let deadline = Deadline { what: format!("first answer of {url}"), within: PART_DEADLINE };
     let authority = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-    let asked = polled(LOOK, || crate::run::probing::ask_once(&authority, "/", 200));
+    let asked = polled(LOOK, || crate::run::probing::answers(&authority, "/", 200));
     wait::until(deadline, asked, |_| {}).await?;
     Ok(())
 }

@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ferry_probe::SamplerHandle;
 use ferry_record::EventKind;
 use ferry_record::event::{Outcome, Place};
 use ferry_scenario::Scenario;
 use ferry_scenario::Spanned;
 use ferry_scenario::model::Phase;
+use ferry_scenario::probes::From;
 use ferry_scenario::steps::Step;
 use futures::FutureExt;
 use futures::future::{Either, LocalBoxFuture};
@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::course::{Frame, Stretch};
 use super::fleet::Fleet;
-use super::probing;
+use super::probing::{self, Probing};
 use super::recorder::Recorder;
 use super::stage::Stage;
+use crate::agent::{self, AgentError};
 use crate::cluster::Cluster;
 use crate::edge;
 use crate::proof;
@@ -46,7 +47,7 @@ pub struct Executor<'a> {
     pub cancel: CancellationToken,
     /// What surrounds the scenario's phases.
     pub frame: Frame,
-    sampler: Option<SamplerHandle>,
+    probing: Option<Probing>,
     snapshots: Snapshots,
     next_step: AtomicUsize,
 }
@@ -116,7 +117,7 @@ impl<'a> Executor<'a> {
             recorder,
             cancel,
             frame,
-            sampler: None,
+            probing: None,
             snapshots: Snapshots::default(),
             next_step: AtomicUsize::new(0),
         }
@@ -147,12 +148,8 @@ impl<'a> Executor<'a> {
                 outcome = Outcome::Skipped;
             }
         }
-        if let Some(sampler) = self.sampler.take()
-            && let Err(error) = sampler.stop().await
-        {
-            let hint = Some(error.hint().to_string());
-            let error = edge::chain(&error);
-            self.recorder.emit(EventKind::Infra { what: "the sampler did not end".into(), error, hint });
+        if let Some(probing) = self.probing.take() {
+            probing.stop(self.recorder).await;
         }
     }
 
@@ -160,17 +157,25 @@ impl<'a> Executor<'a> {
     async fn first(&mut self, own: Within, phase: &Phase, before: Outcome) -> Outcome {
         let outcome = {
             let steps = self.steps(own, &phase.steps, before);
-            let proof = self.prove();
-            futures::pin_mut!(steps, proof);
-            match futures::future::select(steps, proof).await {
-                Either::Left((Outcome::Done, proof)) => {
+            let beside = async { tokio::join!(self.prove(), self.bring_agents()).1 };
+            futures::pin_mut!(steps, beside);
+            let (outcome, brought) = match futures::future::select(steps, beside).await {
+                Either::Left((Outcome::Done, beside)) => {
                     tokio::select! {
-                        () = self.cancel.cancelled() => Outcome::Cancelled,
-                        () = proof => Outcome::Done,
+                        () = self.cancel.cancelled() => (Outcome::Cancelled, Ok(())),
+                        brought = beside => (Outcome::Done, brought),
                     }
                 }
-                Either::Left((outcome, _)) => outcome,
-                Either::Right(((), steps)) => steps.await,
+                Either::Left((outcome, _)) => (outcome, Ok(())),
+                Either::Right((brought, steps)) => (steps.await, brought),
+            };
+            match (outcome, brought) {
+                (Outcome::Done, Err(error)) => {
+                    let what = "the probe agents could not be brought to the nodes".to_string();
+                    self.recorder.emit(EventKind::Infra { what, error: edge::chain(&error), hint: None });
+                    Outcome::Skipped
+                }
+                (outcome, _) => outcome,
             }
         };
         match outcome {
@@ -182,6 +187,14 @@ impl<'a> Executor<'a> {
     async fn prove(&self) {
         if self.frame.self_proof {
             proof::prove(self.stage, self.cluster, self.recorder).await;
+        }
+    }
+
+    /// Agents on the nodes, where a probe asks from inside.
+    async fn bring_agents(&self) -> Result<(), AgentError> {
+        match self.scenario.probes.iter().any(|probe| probe.asks_from(From::Inside)) {
+            true => agent::deploy(self.cluster).await,
+            false => Ok(()),
         }
     }
 
@@ -271,7 +284,7 @@ impl<'a> Executor<'a> {
                 Ok(())
             })
             .await;
-        self.sampler = started;
+        self.probing = started;
         self.recorder.emit(EventKind::StepEnded { step: number, outcome: outcome.clone() });
         outcome
     }
@@ -291,7 +304,7 @@ impl<'a> Executor<'a> {
             cluster: self.cluster,
             fleet: self.fleet,
             recorder: self.recorder,
-            sampler: self.sampler.as_ref(),
+            probing: self.probing.as_ref(),
             snapshots: &self.snapshots,
             step,
             within,

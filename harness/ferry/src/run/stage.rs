@@ -14,6 +14,7 @@ use ferry_lab::toolbox::Toolbox;
 use ferry_record::EventKind;
 use ferry_record::event::Level;
 use ferry_scenario::plan::Needs;
+use ferry_scenario::probes::From as Vantage;
 use ferry_scenario::text::{RelPath, Version};
 use ferry_scenario::vars::TEMPLATE;
 use ferry_scenario::{Cell, Disk, Place, Scenario, folders};
@@ -41,8 +42,14 @@ const DNS_IMAGE: &str = "registry.ferry:5000/lab/busybox:v1";
 /// What a run's only cluster is called.
 pub const CLUSTER: &str = "main";
 
+/// The probe agent's image, by which its manifest names it.
+pub const AGENT_IMAGE: &str = "ferry.local/agent:dev";
+
 /// The demo workload's image in the bundle.
 const WORKLOAD: &str = "ferry-workload-image";
+
+/// The probe agent's image in the bundle.
+const AGENT: &str = "ferry-agent-image";
 
 /// Components of the bundle that every run needs.
 const ALWAYS: [&str; 4] = ["toolbox", "gitserver", "registry-lab", WORKLOAD];
@@ -96,6 +103,9 @@ pub fn node(scenario: &Scenario, cell: &Cell, bundle: &Bundle) -> Result<String,
 pub fn components(scenario: &Scenario, cell: &Cell, bundle: &Bundle) -> Result<Vec<String>, Problem> {
     let mut wanted: BTreeSet<String> = ALWAYS.iter().map(ToString::to_string).collect();
     wanted.insert(node(scenario, cell, bundle)?);
+    if asks_from_inside(scenario) {
+        wanted.insert(AGENT.into());
+    }
     let place = scenario.place(scenario.flux.version.span);
     wanted.insert(component(bundle, "Flux", "flux-cli", &scenario.flux.version.to_string(), &place)?);
     for step in scenario.steps() {
@@ -111,6 +121,11 @@ pub fn components(scenario: &Scenario, cell: &Cell, bundle: &Bundle) -> Result<V
         }
     }
     Ok(wanted.into_iter().collect())
+}
+
+/// Whether a probe of it needs an agent in the cluster.
+fn asks_from_inside(scenario: &Scenario) -> bool {
+    scenario.probes.iter().any(|probe| probe.asks_from(Vantage::Inside))
 }
 
 /// The bundle's component `name-version`, if there is one.
@@ -148,7 +163,7 @@ impl Plot {
     /// Builds everything: the servers, with the fleet pushed, while the cluster boots.
     pub async fn build(&self, scenarios: &Path, scenario: &Scenario, recorder: &Recorder) -> Result<Stage, Problem> {
         let ((git, registry, toolbox), cluster) =
-            tokio::try_join!(self.servers(scenarios, scenario, recorder), self.cluster(recorder))?;
+            tokio::try_join!(self.servers(scenarios, scenario, recorder), self.cluster(scenario, recorder))?;
         // Makes pods pull from the registry without a secret of their own; nothing is pulled from it before this.
         let (credentials, known) = (registry.node_file(), toolbox.know_cluster(&cluster.internal_kubeconfig.0));
         known.await.map_err(|e| broken("the toolbox", e))?;
@@ -187,7 +202,7 @@ impl Plot {
     }
 
     /// The cluster, usable, with the demo workload's image on its nodes.
-    async fn cluster(&self, recorder: &Recorder) -> Result<LabCluster, Problem> {
+    async fn cluster(&self, scenario: &Scenario, recorder: &Recorder) -> Result<LabCluster, Problem> {
         let request = ClusterRequest {
             name: CLUSTER.into(),
             profile: self.profile.clone(),
@@ -206,8 +221,11 @@ impl Plot {
                 broken("the cluster", e).hint("`--keep on-failure` leaves it to be looked at".to_string())
             })?;
         recorder.fact("cluster", &cluster.name);
-        let loaded = self.provider.load_image(&cluster, self.prepared.image(WORKLOAD)?, WORKLOAD_IMAGE).await;
-        loaded.map_err(|e| broken("the workload's image could not be loaded into the nodes", e))?;
+        let agent = asks_from_inside(scenario).then_some((AGENT, AGENT_IMAGE));
+        for (component, name) in [(WORKLOAD, WORKLOAD_IMAGE)].into_iter().chain(agent) {
+            let loaded = self.provider.load_image(&cluster, self.prepared.image(component)?, name).await;
+            loaded.map_err(|e| broken(&format!("the image {name} could not be loaded into the nodes"), e))?;
+        }
         Ok(cluster)
     }
 }

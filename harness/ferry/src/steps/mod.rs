@@ -5,10 +5,12 @@ mod assert;
 mod bootstrap;
 mod command;
 mod commit;
+mod cut;
 mod delete;
 mod exec;
 mod flux;
 mod install_operator;
+mod kill;
 mod patch;
 mod push_artifact;
 mod reconcile;
@@ -24,14 +26,16 @@ use std::time::Duration;
 
 use ferry_lab::container::{ContainerError, ExecError};
 use ferry_lab::toolbox::Toolbox;
-use ferry_probe::SamplerHandle;
 use ferry_record::EventKind;
 use ferry_scenario::Scenario;
 use ferry_scenario::steps::Step;
 use serde_json::Value;
 
+use crate::agent::AgentError;
 use crate::cluster::{Cluster, ClusterError};
+use crate::faults::FaultError;
 use crate::run::fleet::Fleet;
+use crate::run::probing::Probing;
 use crate::run::recorder::Recorder;
 use crate::run::stage::Stage;
 use crate::wait::{self as waiting, Check, Deadline, WaitError};
@@ -55,8 +59,8 @@ pub struct Context<'a> {
     pub fleet: &'a Fleet<'a>,
     /// The record.
     pub recorder: &'a Recorder,
-    /// The sampler, once it runs.
-    pub sampler: Option<&'a SamplerHandle>,
+    /// The samplers, once they run.
+    pub probing: Option<&'a Probing>,
     /// What snapshots have kept so far.
     pub snapshots: &'a snapshot::Snapshots,
     /// The step's number in the record.
@@ -89,6 +93,12 @@ pub enum StepError {
     /// A container could not be reached.
     #[error(transparent)]
     Container(#[from] ContainerError),
+    /// A fault could not be injected.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
+    /// The probe agent does not do as it is told.
+    #[error(transparent)]
+    Agent(Box<AgentError>),
     /// A file of the scenario cannot be read.
     #[error(transparent)]
     File(#[from] std::io::Error),
@@ -149,13 +159,11 @@ pub async fn execute(step: &Step, cx: &Context<'_>) -> Result<(), StepError> {
             "steps within steps are the executor's to carry out",
             "this is a mistake in ferry: please report it".to_string(),
         )),
-        Step::Cut(_) | Step::Kill(_) => Err(StepError::mismatch(
-            format!("`{}` is not yet carried out", step.kind()),
-            "leave it out of what is to run".to_string(),
-        )),
-        Step::StallSampler(step) => match cx.sampler {
-            Some(sampler) => {
-                sampler.stall(step.r#for.get());
+        Step::Cut(step) => cut::execute(step, cx).await,
+        Step::Kill(step) => kill::execute(step, cx).await,
+        Step::StallSampler(step) => match cx.probing {
+            Some(probing) => {
+                probing.stall(step.r#for.get());
                 tokio::time::sleep(step.r#for.get()).await;
                 Ok(())
             }

@@ -66,12 +66,7 @@ impl Cut {
 ///
 /// # Errors
 /// When the node refuses. Then nothing is cut off any more.
-pub async fn cut(
-    node: &ContainerRef,
-    addresses: &[IpAddr],
-    ports: &[u16],
-    time: Duration,
-) -> Result<Cut, CutError> {
+pub async fn cut(node: &ContainerRef, addresses: &[IpAddr], ports: &[u16], time: Duration) -> Result<Cut, CutError> {
     if time > LONGEST_CUT {
         return Err(CutError::TooLong(time));
     }

@@ -1,0 +1,107 @@
+//! Probing: from the scenario's probes to samplers, on this host and in the cluster.
+
+mod aim;
+mod kubeconfig;
+mod preflight;
+mod specs;
+
+use std::time::Duration;
+
+use ferry_probe::{Clock, ProbeSpec, Sampler, SamplerHandle};
+use ferry_record::EventKind;
+
+use crate::agent::{self, Agent};
+use crate::edge;
+use crate::run::recorder::Recorder;
+use crate::steps::{Context, StepError};
+use aim::Aimer;
+
+pub use preflight::{AGAIN, answers};
+
+/// How long all targets may take to answer once, after the first phase has brought them up. A Service's endpoints reach
+/// the nodes' rules within a second or two.
+pub const TARGET_DEADLINE: Duration = Duration::from_secs(60);
+
+/// All samplers of a run at work.
+#[derive(Debug)]
+pub struct Probing {
+    outside: Option<SamplerHandle>,
+    agent: Option<Agent>,
+    aimers: Vec<Aimer>,
+}
+
+/// Waits for the workloads and for each target's first answer, then starts sampling.
+pub async fn start(cx: &Context<'_>) -> Result<Probing, StepError> {
+    for workload in &cx.scenario.workloads {
+        cx.ready(&workload.kind, workload.namespace.as_deref(), &workload.name).await?;
+    }
+    let specs::Specs { outside, inside, sources } = specs::all(cx).await?;
+    preflight::outside(&outside, cx).await?;
+    let agent = match inside.as_slice() {
+        [] => None,
+        inside => {
+            let node = agent_node(cx)?;
+            let broken = |e: agent::AgentError| StepError::Agent(Box::new(e));
+            let mut link = agent::Connected::to(cx.cluster, &node, cx.recorder).await.map_err(broken)?;
+            preflight::inside(&mut link, inside, cx).await?;
+            Some(link.start(inside).await.map_err(broken)?)
+        }
+    };
+    let outside = match outside.is_empty() {
+        true => None,
+        false => Some(sampler(cx.recorder.clock(), outside, cx.recorder)?),
+    };
+    let aimers = match &agent {
+        Some(agent) => sources.into_iter().map(|source| Aimer::start(source, cx.cluster, agent, cx.recorder)).collect(),
+        None => vec![],
+    };
+    Ok(Probing { outside, agent, aimers })
+}
+
+/// The node whose agent asks: the first, as a run needs one view from inside and every cluster has a first node.
+fn agent_node(cx: &Context<'_>) -> Result<String, StepError> {
+    let node = cx.stage.cluster().nodes.first();
+    node.map(|node| node.name.clone()).ok_or_else(|| StepError::mismatch("the cluster has no node", None))
+}
+
+fn sampler(clock: &Clock, specs: Vec<ProbeSpec>, recorder: &Recorder) -> Result<SamplerHandle, StepError> {
+    let recorder = recorder.clone();
+    Sampler::start(*clock, specs, move |event| recorder.emit(event)).map_err(not_started)
+}
+
+fn not_started(error: ferry_probe::SamplerError) -> StepError {
+    StepError::mismatch(format!("the sampler cannot start: {}", edge::chain(&error)), error.hint().to_string())
+}
+
+impl Probing {
+    /// Blocks this host's sampler for `time`, as a starved host would.
+    pub fn stall(&self, time: Duration) {
+        if let Some(sampler) = &self.outside {
+            sampler.stall(time);
+        }
+    }
+
+    /// The agent that samples, if one does.
+    pub fn agent(&self) -> Option<&Agent> {
+        self.agent.as_ref()
+    }
+
+    /// Ends all sampling, and returns when the last of it is in the record. What goes wrong is the lab's trouble.
+    pub async fn stop(self, recorder: &Recorder) {
+        drop(self.aimers);
+        let outside = async {
+            let Some(sampler) = self.outside else { return };
+            if let Err(error) = sampler.stop().await {
+                let hint = Some(error.hint().to_string());
+                let error = edge::chain(&error);
+                recorder.emit(EventKind::Infra { what: "the sampler did not end".into(), error, hint });
+            }
+        };
+        let inside = async {
+            if let Some(agent) = self.agent {
+                agent.stop().await;
+            }
+        };
+        tokio::join!(outside, inside);
+    }
+}

@@ -1,0 +1,95 @@
+//! Before anything is measured: every probe gets one good answer, so that a target that is still coming up, or a probe that
+//! cannot work, is not taken for an outage.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ferry_probe::{ProbeSpec, Sampler};
+use ferry_record::{Event, RunState};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::not_started;
+use crate::agent::Connected;
+use crate::edge;
+use crate::steps::{Context, StepError};
+use crate::wait::{Check, polled};
+
+/// How often it is looked at whether all have answered.
+pub const AGAIN: Duration = Duration::from_millis(100);
+
+/// Asks from this host until every probe has had a good answer.
+pub(super) async fn outside(specs: &[ProbeSpec], cx: &Context<'_>) -> Result<(), StepError> {
+    if specs.is_empty() {
+        return Ok(());
+    }
+    let seen = Arc::new(Mutex::new(RunState::default()));
+    let (sink, clock) = (Arc::clone(&seen), *cx.recorder.clock());
+    let sampler = Sampler::start(clock, specs.to_vec(), move |kind| {
+        sink.lock().unwrap_or_else(PoisonError::into_inner).apply(&Event { t: clock.now(), kind });
+    })
+    .map_err(not_started)?;
+    let looks = polled(AGAIN, || async { answered(specs, &seen.lock().unwrap_or_else(PoisonError::into_inner)) });
+    let all = cx.until("first good answer of every probe", looks).await;
+    // Its samples are nobody's evidence, so that the way it ends does not matter.
+    let _ = sampler.stop().await;
+    all.map(|_| ())
+}
+
+/// Has the agent ask until every probe has had a good answer.
+pub(super) async fn inside(agent: &mut Connected, specs: &[ProbeSpec], cx: &Context<'_>) -> Result<(), StepError> {
+    let trial: Vec<ProbeSpec> =
+        specs.iter().map(|spec| ProbeSpec { name: format!("preflight-{}", spec.name), ..spec.clone() }).collect();
+    agent.sample(&trial).await.map_err(|e| StepError::Agent(Box::new(e)))?;
+    let agent = tokio::sync::Mutex::new((agent, RunState::default()));
+    let looks = polled(AGAIN, || async {
+        let (agent, seen) = &mut *agent.lock().await;
+        match agent.events().await {
+            Ok(events) => {
+                events.iter().for_each(|event| seen.apply(event));
+                answered(&trial, seen)
+            }
+            Err(error) => Check::NotYet(edge::chain(&error)),
+        }
+    });
+    cx.until("first good answer of every probe from inside", looks).await?;
+    Ok(())
+}
+
+/// Whether each has had a good answer; for one that has not, what it had instead.
+fn answered(specs: &[ProbeSpec], seen: &RunState) -> Check {
+    let waiting: Vec<String> = specs
+        .iter()
+        .filter_map(|spec| {
+            let id = spec.id();
+            let probe = seen.probes.get(&id);
+            if probe.is_some_and(|probe| probe.total.good() > 0) {
+                return None;
+            }
+            let failure = probe.and_then(|probe| probe.current_outage()).and_then(|outage| outage.kinds.keys().next());
+            Some(failure.map_or_else(|| format!("{id} has no answer"), |failure| format!("{id}: {}", failure)))
+        })
+        .collect();
+    match waiting.as_slice() {
+        [] => Check::Met("all have answered".into()),
+        waiting => Check::NotYet(waiting.join("; ")),
+    }
+}
+
+/// One request by hand, where only an answer counts.
+pub async fn answers(authority: &str, path: &str, status: u16) -> Check {
+    let ask = async {
+        let mut stream = TcpStream::connect(authority).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = vec![0; 12];
+        stream.read_exact(&mut answer).await?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
+    };
+    match tokio::time::timeout(Duration::from_secs(1), ask).await {
+        Ok(Ok(line)) if line.ends_with(&format!(" {status}")) => Check::Met(line),
+        Ok(Ok(line)) => Check::NotYet(format!("{authority} answers {line:?}, not {status}")),
+        Ok(Err(error)) => Check::NotYet(format!("{authority} does not answer: {error}")),
+        Err(_) => Check::NotYet(format!("{authority} did not answer within 1s")),
+    }
+}
