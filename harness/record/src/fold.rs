@@ -150,10 +150,14 @@ pub struct RunState {
 }
 
 impl RunState {
-    /// Takes one event in. Events that make no sense (an end without a start) change nothing.
+    /// Takes one event in. Events that make no sense (an end without a start) change nothing, and after the verdict only
+    /// the lab's own tidying up does: what a verdict was given over stays as it was.
     pub fn apply(&mut self, event: &Event) {
         let t = event.t;
         self.now = self.now.max(t);
+        if self.judged.is_some() && !is_tidying(&event.kind) {
+            return;
+        }
         match &event.kind {
             EventKind::RunStarted(run) => {
                 self.phases = run
@@ -238,7 +242,7 @@ impl RunState {
                     after_verdict: self.judged.is_some(),
                 });
             }
-            EventKind::Cancelled { by } if self.judged.is_none() => {
+            EventKind::Cancelled { by } => {
                 self.cancelled.get_or_insert_with(|| Cancel { at: t, by: by.clone() });
             }
             EventKind::Verdict(judgement) => {
@@ -246,7 +250,7 @@ impl RunState {
                 self.judged = Some(t);
             }
             EventKind::RunEnded => self.ended = true,
-            EventKind::Cancelled { .. } | EventKind::Unknown => {}
+            EventKind::Unknown => {}
             EventKind::WatchStarted { .. }
             | EventKind::WatchGap { .. }
             | EventKind::WatchEnded { .. }
@@ -400,6 +404,12 @@ pub fn read(path: &Path) -> Result<ReadRun, ReadError> {
         return Err(ReadError::NotARecord { file });
     }
     Ok(ReadRun { run, file, skipped: reader.skipped(), torn: reader.torn() })
+}
+
+/// Whether an event may follow the verdict.
+fn is_tidying(kind: &EventKind) -> bool {
+    use EventKind::{ActivityEnded, ActivityStarted, Infra, Log, RunEnded};
+    matches!(kind, ActivityStarted { .. } | ActivityEnded { .. } | Log { .. } | Infra { .. } | RunEnded)
 }
 
 fn phase_at(phases: &[Phase], t: Nanos) -> Option<usize> {

@@ -2,7 +2,10 @@
 
 mod budget;
 mod evidence;
+mod latency;
 mod no_lost_request;
+pub mod own_rules;
+mod policy_enforced;
 mod steps;
 
 use crate::fold::RunState;
@@ -28,28 +31,44 @@ pub trait Invariant: Sync {
 }
 
 /// Every rule there is, in the order of reports.
-pub static TABLE: &[&dyn Invariant] =
-    &[&no_lost_request::NoLostRequest, &budget::Budgets, &steps::Steps, &evidence::SufficientEvidence];
+pub static TABLE: &[&dyn Invariant] = &[
+    &no_lost_request::NoLostRequest,
+    &latency::Latency,
+    &policy_enforced::PolicyEnforced,
+    &budget::Budgets,
+    &steps::Steps,
+    &evidence::SufficientEvidence,
+];
 
 /// Names that a scenario may use under `invariants:`.
 pub fn names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|rule| rule.name())
 }
 
-/// Judges the rules that the scenario names and those that always hold. A name that this ferry does not know is not passed
-/// over: it makes the run inconclusive.
+/// Judges the rules that the scenario names or expects to hold, those that always hold, and its own. A name that this ferry
+/// does not know is not passed over: it makes the run inconclusive.
 pub fn judge(run: &RunState) -> Vec<Finding> {
-    let asked = run.started.as_ref().map_or(&[][..], |s| &s.invariants);
+    let started = run.started.as_ref();
+    let asked: Vec<&str> = started
+        .iter()
+        .flat_map(|s| s.invariants.iter().chain(s.expect.iter().flat_map(|expect| &expect.holds)))
+        .map(String::as_str)
+        .collect();
+    let own = started.map_or(&[][..], |s| &s.rules);
     let known = TABLE
         .iter()
-        .filter(|rule| rule.always(run) || asked.iter().any(|name| name == rule.name()))
+        .filter(|rule| rule.always(run) || asked.iter().any(|name| *name == rule.name()))
         .map(|rule| rule.judge(run));
-    let unknown = asked.iter().filter(|name| names().all(|known| known != *name)).map(|name| {
+    let is_known = |name: &str| names().any(|known| known == name) || own.iter().any(|rule| rule.name == name);
+    let mut unknown: Vec<&str> = asked.iter().copied().filter(|name| !is_known(name)).collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    let unknown = unknown.into_iter().map(|name| {
         let mut finding = Finding::new(name, Verdict::Inconclusive, "this ferry does not know the rule");
         finding.details.push(format!("known rules: {}", names().collect::<Vec<_>>().join(", ")));
         finding
     });
-    known.chain(unknown).collect()
+    known.chain(own_rules::judge(run, own)).chain(unknown).collect()
 }
 
 #[cfg(test)]
@@ -60,7 +79,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_every_rule_says_what_it_demands() {
         let mut all: Vec<_> = names().collect();
-        assert_eq!(all, ["no-lost-request", "budget", "steps", "evidence"]);
+        assert_eq!(all, ["no-lost-request", "latency", "policy-enforced", "budget", "steps", "evidence"]);
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), TABLE.len());

@@ -21,6 +21,7 @@ pub mod fmt;
 pub mod fold;
 pub mod intervals;
 pub mod invariants;
+pub mod packed;
 pub mod redact;
 pub mod report;
 pub mod stats;
