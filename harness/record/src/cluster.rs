@@ -54,6 +54,69 @@ pub struct ObjectSeen {
     pub facts: BTreeMap<String, String>,
 }
 
+impl ObjectSeen {
+    /// What else is known of it, by a name of [`facts`].
+    pub fn fact(&self, name: &str) -> Option<&str> {
+        self.facts.get(name).map(String::as_str)
+    }
+
+    /// A label that is kept.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.get(name).map(String::as_str)
+    }
+
+    /// An annotation that is kept.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.get(name).map(String::as_str)
+    }
+
+    /// Its API group: `apps`, `source.toolkit.fluxcd.io`, empty for the core.
+    pub fn group(&self) -> &str {
+        self.api.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// Whether it is a custom resource of Flux or its operator.
+    pub fn is_flux(&self) -> bool {
+        is_flux_group(self.group())
+    }
+
+    /// Whether it is one of the things that Flux is installed as: controllers, definitions, roles. All manifests of Flux
+    /// label it so, those that bootstrap writes as well as those that the operator applies.
+    pub fn is_flux_component(&self) -> bool {
+        self.label("app.kubernetes.io/part-of") == Some("flux")
+    }
+}
+
+/// Whether an API group is of Flux or its operator.
+pub fn is_flux_group(group: &str) -> bool {
+    group.ends_with(".toolkit.fluxcd.io") || group == OPERATOR_GROUP
+}
+
+/// The API group of Flux Operator; it also begins the names of its labels, annotations and finalizers.
+pub const OPERATOR_GROUP: &str = "fluxcd.controlplane.io";
+
+/// The parts of an object's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts<'a> {
+    /// In lower case, singular.
+    pub kind: &'a str,
+    /// `None` for objects of the whole cluster.
+    pub namespace: Option<&'a str>,
+    /// Its own name.
+    pub name: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// Takes [`ObjectSeen::object`] apart.
+    pub fn of(object: &'a str) -> Self {
+        let (kind, rest) = object.split_once('/').unwrap_or(("", object));
+        match rest.split_once('/') {
+            Some((namespace, name)) => Self { kind, namespace: Some(namespace), name },
+            None => Self { kind, namespace: None, name: rest },
+        }
+    }
+}
+
 /// Names of [`ObjectSeen::facts`]. Lists are joined by commas, in order.
 pub mod facts {
     /// Any object with a spec: its hash.

@@ -1,9 +1,11 @@
 //! The run as its events tell it so far: one incremental fold that every sink reads.
 //!
 //! The terminal applies events as they happen, `ferry report` from a file; both then hold the same [`RunState`]. Its size
-//! is bounded by the run's shape (phases, steps, probes), not by its samples.
+//! is bounded by the run's shape (phases, steps, probes, objects), not by its samples.
 
+mod cluster;
 mod probe;
+mod scope;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use crate::fmt;
 use crate::intervals::{Interval, IntervalSet, Outage};
 use crate::verdict::Judgement;
 
+pub use cluster::{AgentClock, ClusterState, Fault, Gap, History, Latest, LogRead, SelfProof, State, Watch};
 pub use probe::{FailedSample, ProbeState, SamplerOutage};
 
 /// Log lines kept; the record has them all.
@@ -135,6 +138,8 @@ pub struct RunState {
     pub facts: BTreeMap<String, String>,
     /// Probes by name.
     pub probes: BTreeMap<String, ProbeState>,
+    /// What is known of the cluster up to the verdict.
+    pub cluster: ClusterState,
     /// The latest 5,000 log lines.
     pub log: Vec<LogLine>,
     /// Troubles of the lab.
@@ -147,6 +152,8 @@ pub struct RunState {
     pub judged: Option<Nanos>,
     /// Whether the record is complete.
     pub ended: bool,
+    /// Time of the latest event before the verdict: the same for who judges live and who does later.
+    looked_until: Nanos,
 }
 
 impl RunState {
@@ -157,6 +164,10 @@ impl RunState {
         self.now = self.now.max(t);
         if self.judged.is_some() && !is_tidying(&event.kind) {
             return;
+        }
+        if self.judged.is_none() && !matches!(event.kind, EventKind::Verdict(_)) {
+            self.looked_until = self.now;
+            self.cluster.apply(event);
         }
         match &event.kind {
             EventKind::RunStarted(run) => {
@@ -251,6 +262,7 @@ impl RunState {
             }
             EventKind::RunEnded => self.ended = true,
             EventKind::Unknown => {}
+            // The cluster's, taken in above.
             EventKind::WatchStarted { .. }
             | EventKind::WatchGap { .. }
             | EventKind::WatchEnded { .. }
@@ -266,9 +278,10 @@ impl RunState {
         }
     }
 
-    /// The moment that a verdict looks back from: when the run was judged, or else now.
+    /// The moment that a verdict looks back from: the last event before it, or else the latest. The same for who judges
+    /// live and who does later.
     pub fn known_until(&self) -> Nanos {
-        self.judged.unwrap_or(self.now)
+        if self.judged.is_some() { self.looked_until } else { self.now }
     }
 
     /// The phase that goes on now.

@@ -4,12 +4,17 @@ mod budget;
 mod evidence;
 mod latency;
 mod no_lost_request;
+mod observed;
 pub mod own_rules;
 mod policy_enforced;
 mod steps;
+mod watches;
 
 use crate::fold::RunState;
 use crate::verdict::{Finding, Verdict};
+
+#[cfg(test)]
+pub(crate) use watches::WATCHED;
 
 /// A rule over a run.
 ///
@@ -26,6 +31,11 @@ pub trait Invariant: Sync {
         false
     }
 
+    /// Whether it judges by what the watches saw: then they must have seen everything.
+    fn reads_watches(&self) -> bool {
+        false
+    }
+
     /// What it says about a run.
     fn judge(&self, run: &RunState) -> Finding;
 }
@@ -38,6 +48,7 @@ pub static TABLE: &[&dyn Invariant] = &[
     &budget::Budgets,
     &steps::Steps,
     &evidence::SufficientEvidence,
+    &watches::Watches,
 ];
 
 /// Names that a scenario may use under `invariants:`.
@@ -48,19 +59,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// Judges the rules that the scenario names or expects to hold, those that always hold, and its own. A name that this ferry
 /// does not know is not passed over: it makes the run inconclusive.
 pub fn judge(run: &RunState) -> Vec<Finding> {
-    let started = run.started.as_ref();
-    let asked: Vec<&str> = started
-        .iter()
-        .flat_map(|s| s.invariants.iter().chain(s.expect.iter().flat_map(|expect| &expect.holds)))
-        .map(String::as_str)
-        .collect();
-    let own = started.map_or(&[][..], |s| &s.rules);
-    let known = TABLE
-        .iter()
-        .filter(|rule| rule.always(run) || asked.iter().any(|name| *name == rule.name()))
-        .map(|rule| rule.judge(run));
+    let own = run.started.as_ref().map_or(&[][..], |s| &s.rules);
+    let known = TABLE.iter().filter(|rule| rule.always(run) || is_asked(run, rule.name())).map(|rule| rule.judge(run));
     let is_known = |name: &str| names().any(|known| known == name) || own.iter().any(|rule| rule.name == name);
-    let mut unknown: Vec<&str> = asked.iter().copied().filter(|name| !is_known(name)).collect();
+    let mut unknown: Vec<&str> = asked(run).filter(|name| !is_known(name)).collect();
     unknown.sort_unstable();
     unknown.dedup();
     let unknown = unknown.into_iter().map(|name| {
@@ -71,6 +73,17 @@ pub fn judge(run: &RunState) -> Vec<Finding> {
     known.chain(own_rules::judge(run, own)).chain(unknown).collect()
 }
 
+/// Names of the rules that the scenario asks for, or expects to hold whatever the verdict.
+fn asked(run: &RunState) -> impl Iterator<Item = &str> {
+    let started = run.started.iter();
+    started.flat_map(|s| s.invariants.iter().chain(s.expect.iter().flat_map(|e| &e.holds))).map(String::as_str)
+}
+
+/// Whether the scenario asks for a rule.
+fn is_asked(run: &RunState, rule: &str) -> bool {
+    asked(run).any(|name| name == rule)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,7 +92,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_every_rule_says_what_it_demands() {
         let mut all: Vec<_> = names().collect();
-        assert_eq!(all, ["no-lost-request", "latency", "policy-enforced", "budget", "steps", "evidence"]);
+        assert_eq!(all, ["no-lost-request", "latency", "policy-enforced", "budget", "steps", "evidence", "watches"]);
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), TABLE.len());

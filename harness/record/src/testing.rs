@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::cluster::{Manager, ObjectSeen, Owner, Parts};
 use crate::event::{
     Budget, Event, EventKind, Expectation, FORMAT, Failure, Outcome, OwnRule, PhaseInfo, PhaseRole, Place, ProbeInfo,
     RunStarted, SampleBlock,
@@ -23,6 +24,9 @@ pub struct Record {
     outcome: Outcome,
     extra: Vec<Event>,
     complete: bool,
+    /// Each object as it was seen last, and how many had its name.
+    objects: BTreeMap<String, (ObjectSeen, u32)>,
+    versions: u64,
 }
 
 impl Record {
@@ -59,6 +63,8 @@ impl Record {
             outcome: Outcome::Done,
             extra: Vec::new(),
             complete: true,
+            objects: BTreeMap::new(),
+            versions: 0,
         }
     }
 
@@ -167,6 +173,42 @@ impl Record {
         self
     }
 
+    pub fn changes(mut self, phase: usize, patterns: &[&str]) -> Self {
+        self.started.phases[phase].changes = patterns.iter().map(|p| (*p).to_owned()).collect();
+        self
+    }
+
+    /// The resources that matter are watched from 3 s on.
+    pub fn watched(self) -> Self {
+        crate::invariants::WATCHED.iter().fold(self, |record, resource| record.watch(3 * SECOND, resource))
+    }
+
+    pub fn watch(self, t: u64, resource: &str) -> Self {
+        self.with(t, EventKind::WatchStarted { resource: resource.into() })
+    }
+
+    /// An object is seen: as it was last, with what `change` does to it. The first has the UID `object#1`, one that comes
+    /// after it was gone `object#2`.
+    pub fn object(mut self, t: u64, object: &str, change: impl FnOnce(&mut ObjectSeen)) -> Self {
+        self.versions += 1;
+        let seen = self.objects.entry(object.to_owned()).or_insert_with(|| (ObjectSeen::default(), 1));
+        if seen.0.object.is_empty() {
+            let uid = format!("{object}#{}", seen.1);
+            seen.0 = ObjectSeen { object: object.into(), api: api(object).into(), uid, ..Default::default() };
+        }
+        seen.0.resource_version = self.versions.to_string();
+        change(&mut seen.0);
+        let kind = EventKind::Object(Box::new(seen.0.clone()));
+        self.with(t, kind)
+    }
+
+    pub fn gone(mut self, t: u64, object: &str) -> Self {
+        let seen = self.objects.get_mut(object).expect("it was there");
+        let uid = std::mem::take(&mut seen.0).uid;
+        seen.1 += 1;
+        self.with(t, EventKind::ObjectGone { object: object.into(), uid, late: false })
+    }
+
     pub fn without_end(mut self) -> Self {
         self.complete = false;
         self
@@ -239,6 +281,53 @@ impl Record {
             slip: all.clone().map(|i| *self.slips.get(&i).unwrap_or(&40)).collect(),
             failed: all.filter_map(|i| Some(((i - first) as u32, self.failures.get(&i)?.clone()))).collect(),
         }
+    }
+}
+
+/// What tests change about an object.
+impl ObjectSeen {
+    pub fn set(&mut self, fact: &str, value: impl ToString) {
+        self.facts.insert(fact.into(), value.to_string());
+    }
+
+    /// Owned by the first of its name.
+    pub fn owned_by(&mut self, object: &str) {
+        let Parts { kind, name, .. } = Parts::of(object);
+        self.owners = vec![Owner { object: format!("{kind}/{name}"), uid: format!("{object}#1") }];
+    }
+
+    /// Applied by a Kustomization of flux-system.
+    pub fn applied_by(&mut self, kustomization: &str) {
+        self.label_as("kustomize.toolkit.fluxcd.io/name", kustomization);
+        self.label_as("kustomize.toolkit.fluxcd.io/namespace", "flux-system");
+        self.managed("kustomize-controller", "Apply");
+    }
+
+    pub fn label_as(&mut self, label: &str, value: &str) {
+        self.labels.insert(label.into(), value.into());
+    }
+
+    /// The only one who wrote it.
+    pub fn managed(&mut self, manager: &str, operation: &str) {
+        self.managers = vec![Manager {
+            name: manager.into(),
+            operation: operation.into(),
+            subresource: String::new(),
+            time: "2026-11-21T12:00:05Z".into(),
+            fields: "f1".into(),
+        }];
+    }
+}
+
+fn api(object: &str) -> &'static str {
+    match Parts::of(object).kind {
+        "deployment" | "statefulset" | "daemonset" | "replicaset" => "apps/v1",
+        "kustomization" => "kustomize.toolkit.fluxcd.io/v1",
+        "helmrelease" => "helm.toolkit.fluxcd.io/v2",
+        "gitrepository" | "ocirepository" | "helmrepository" | "helmchart" | "bucket" => "source.toolkit.fluxcd.io/v1",
+        "fluxinstance" | "fluxreport" => "fluxcd.controlplane.io/v1",
+        "customresourcedefinition" => "apiextensions.k8s.io/v1",
+        _ => "v1",
     }
 }
 

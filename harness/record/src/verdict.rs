@@ -114,6 +114,13 @@ pub enum Evidence {
     Step(usize),
     /// A moment of the record's clock.
     At(Nanos),
+    /// An object as the watches saw it.
+    Object {
+        /// [`ObjectSeen::object`](crate::cluster::ObjectSeen::object).
+        object: String,
+        /// When.
+        at: Nanos,
+    },
     /// Samples of a probe.
     Samples {
         /// The probe.

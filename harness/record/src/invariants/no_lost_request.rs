@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Invariant;
+use super::observed::going_on;
 use super::policy_enforced::is_canary;
 use crate::event::Budget;
 use crate::fmt;
@@ -134,21 +135,13 @@ pub(super) fn describe(run: &RunState, probe: &str, outage: &Outage) -> String {
         true => format!("{}, the end of the samples", run.when(outage.span.to)),
         false => run.when(outage.span.to),
     };
-    let phase = run.phase_at(outage.span.from);
-    let mut line = format!(
-        "{probe} out for {} from {} to {until}: {}",
+    format!(
+        "{probe} out for {} from {} to {until}: {}{}",
         fmt::precise(outage.span.len()),
         run.when(outage.span.from),
         kinds.join(", "),
-    );
-    line += &match phase {
-        Some(phase) => format!("; phase {}", phase.info.name),
-        None => "; between phases".into(),
-    };
-    if let Some(step) = run.step_at(outage.span.from) {
-        line += &format!(", step {} ({})", step.index + 1, step.title);
-    }
-    line
+        going_on(run, outage.span.from),
+    )
 }
 
 #[cfg(test)]
