@@ -4,6 +4,7 @@
 //! is bounded by the run's shape (phases, steps, probes, objects), not by its samples.
 
 mod cluster;
+mod commits;
 mod probe;
 mod scope;
 
@@ -17,6 +18,7 @@ use crate::intervals::{Interval, IntervalSet, Outage};
 use crate::verdict::Judgement;
 
 pub use cluster::{AgentClock, ClusterState, Fault, Gap, History, Latest, LogRead, SelfProof, State, Watch};
+pub use commits::{Applied, Commit};
 pub use probe::{FailedSample, ProbeState, SamplerOutage};
 
 /// Log lines kept; the record has them all.

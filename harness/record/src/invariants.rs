@@ -2,11 +2,15 @@
 
 mod budget;
 mod evidence;
+mod faults_seen;
 mod latency;
+mod no_error_logs;
 mod no_lost_request;
 mod observed;
 pub mod own_rules;
 mod policy_enforced;
+mod reconciles;
+mod self_proof;
 mod steps;
 mod watches;
 
@@ -44,10 +48,14 @@ pub trait Invariant: Sync {
 pub static TABLE: &[&dyn Invariant] = &[
     &no_lost_request::NoLostRequest,
     &latency::Latency,
+    &reconciles::Reconciles,
+    &no_error_logs::NoErrorLogs,
     &policy_enforced::PolicyEnforced,
+    &faults_seen::FaultsSeen,
     &budget::Budgets,
     &steps::Steps,
     &evidence::SufficientEvidence,
+    &self_proof::ProbesProven,
     &watches::Watches,
 ];
 
@@ -92,7 +100,22 @@ mod tests {
     #[test]
     fn names_are_unique_and_every_rule_says_what_it_demands() {
         let mut all: Vec<_> = names().collect();
-        assert_eq!(all, ["no-lost-request", "latency", "policy-enforced", "budget", "steps", "evidence", "watches"]);
+        assert_eq!(
+            all,
+            [
+                "no-lost-request",
+                "latency",
+                "reconciles",
+                "no-error-logs",
+                "policy-enforced",
+                "faults-seen",
+                "budget",
+                "steps",
+                "evidence",
+                "self-proof",
+                "watches"
+            ]
+        );
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), TABLE.len());

@@ -122,6 +122,12 @@ impl Record {
         self
     }
 
+    /// Announces a self-proof.
+    pub fn proving(mut self) -> Self {
+        self.started.self_proof = true;
+        self
+    }
+
     /// Adds a rule of the scenario's own.
     pub fn rule(mut self, name: &str, cel: &str) -> Self {
         self.started.rules.push(OwnRule { name: name.into(), cel: cel.into() });
@@ -200,6 +206,10 @@ impl Record {
         change(&mut seen.0);
         let kind = EventKind::Object(Box::new(seen.0.clone()));
         self.with(t, kind)
+    }
+
+    pub fn commit(self, t: u64, revision: &str) -> Self {
+        self.with(t, EventKind::Committed { revision: revision.into() })
     }
 
     pub fn gone(mut self, t: u64, object: &str) -> Self {

@@ -222,7 +222,7 @@ mod tests {
     #[case::expected_fail_but_another_rule_does_not_hold(
         Record::good().fail(3, Failure::Refused).planned(1000).expect(holding(&["evidence"])), Verdict::Fail, 1)]
     #[case::a_rule_that_must_hold_is_judged_unasked(
-        Record::good().fail(3, Failure::Refused).expect(holding(&["budget"])), Verdict::Fail, 1)]
+        Record::good().fail(3, Failure::Refused).expect(holding(&["budget"])), Verdict::Fail, 0)]
     #[case::a_rule_that_must_hold_is_unknown(
         Record::good().fail(3, Failure::Refused).expect(holding(&["no-such-rule"])), Verdict::Fail, 1)]
     #[case::expected_inconclusive(

@@ -160,8 +160,11 @@ mod tests {
         "1 stretch of probing as fast as in the quiet phase")]
     #[case::the_sampler_was_out_elsewhere(slow(200, 201, 900).sampler_outage(12_000, 12_100), Verdict::Fail,
         "slower than in the quiet phase: web/outside/new in take over")]
-    #[case::no_quiet_phase(Record::good(), Verdict::Inconclusive,
-        "no baseline for web/outside/new; no quiet phase was run: `proof: {quiet: 10s}` gives one, `--quick` leaves it out")]
+    #[case::no_quiet_phase(
+        Record::good(),
+        Verdict::Inconclusive,
+        "no baseline for web/outside/new; no quiet phase was run: `proof: {quiet: 10s}` gives one, `--quick` leaves it out"
+    )]
     #[case::quiet_but_late(quiet_first().late(100, 60), Verdict::Inconclusive,
         "no baseline for web/outside/new; a longer quiet phase or a higher rate gives them one")]
     #[case::no_probe(quiet_first().without_samples(), Verdict::Inconclusive,

@@ -28,9 +28,8 @@ impl Invariant for NoLostRequest {
     }
 
     fn judge(&self, run: &RunState) -> Finding {
-        let (taken, failed) = requests(run).fold((0, 0), |(taken, failed), (_, probe)| {
-            (taken + probe.total.taken, failed + probe.total.failed)
-        });
+        let (taken, failed) = requests(run)
+            .fold((0, 0), |(taken, failed), (_, probe)| (taken + probe.total.taken, failed + probe.total.failed));
         if taken == 0 {
             return Finding::new(self.name(), Verdict::Inconclusive, "no sample was taken");
         }

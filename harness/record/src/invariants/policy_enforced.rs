@@ -114,10 +114,16 @@ mod tests {
     #[case::enforced(pair("....", "...."), Verdict::Pass, "1 canary pair as the policies say")]
     #[case::got_through(pair("....", "..xx"), Verdict::Fail, "db/inside/new got through 2 times")]
     #[case::kept_out(pair("x...", "...."), Verdict::Fail, "db/inside/new was kept out 1 time")]
-    #[case::never_enforced(pair("....", "xxxx"), Verdict::Inconclusive,
-        "db/inside/new was never kept out: this cluster enforces no NetworkPolicy")]
-    #[case::nothing_there(pair("xxxx", "...."), Verdict::Inconclusive,
-        "db/inside/new was never let through: what is kept out may not be there at all")]
+    #[case::never_enforced(
+        pair("....", "xxxx"),
+        Verdict::Inconclusive,
+        "db/inside/new was never kept out: this cluster enforces no NetworkPolicy"
+    )]
+    #[case::nothing_there(
+        pair("xxxx", "...."),
+        Verdict::Inconclusive,
+        "db/inside/new was never let through: what is kept out may not be there at all"
+    )]
     #[case::one_side(Record::good().probing("db-denied/inside/new", CANARY, "...."), Verdict::Inconclusive,
         "db/inside/new has only one side")]
     #[case::one_side_silent(pair("....", ""), Verdict::Inconclusive, "db/inside/new was not asked on both sides")]
@@ -126,8 +132,11 @@ mod tests {
     #[case::one_of_two_broken(
         pair("....", ".x..").probing("x-allowed/inside/new", CANARY, "...."), Verdict::Fail,
         "db/inside/new got through 1 time")]
-    #[case::no_canary(Record::good(), Verdict::Inconclusive,
-        "no canary probe was running: nothing shows that policies are enforced")]
+    #[case::no_canary(
+        Record::good(),
+        Verdict::Inconclusive,
+        "no canary probe was running: nothing shows that policies are enforced"
+    )]
     fn judged(#[case] record: Record, #[case] verdict: Verdict, #[case] message: &str) {
         let finding = PolicyEnforced.judge(&record.fold());
         assert_eq!((finding.verdict, finding.message.as_str()), (verdict, message));

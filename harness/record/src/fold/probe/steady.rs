@@ -73,11 +73,7 @@ mod tests {
     #[case::reported_before_the_answer(&[(0, 5), (0, 120), (0, 5), (0, 5)], &[(110, 130)], 3)]
     #[case::reported_elsewhere(&[(0, 5), (0, 5), (0, 5)], &[(10, 40)], 3)]
     #[case::the_last_one_waits_still(&[(0, 5), (0, 500)], &[(300, 310)], 1)]
-    fn counts_what_was_asked_awake(
-        #[case] samples: &[(u32, u32)],
-        #[case] gaps: &[(u64, u64)],
-        #[case] expected: u64,
-    ) {
+    fn counts_what_was_asked_awake(#[case] samples: &[(u32, u32)], #[case] gaps: &[(u64, u64)], #[case] expected: u64) {
         let gaps: IntervalSet = gaps.iter().map(|(from, to)| Interval::new(from * MS, to * MS)).collect();
         let mut steady = Steady::default();
         for (i, (slip, latency)) in (0u64..).zip(samples) {
