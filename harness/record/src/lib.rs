@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+pub mod attribution;
 pub mod cluster;
 pub mod codec;
 pub mod event;

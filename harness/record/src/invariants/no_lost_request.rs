@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Invariant;
 use super::observed::going_on;
 use super::policy_enforced::is_canary;
+use crate::attribution::Causes;
 use crate::event::Budget;
 use crate::fmt;
 use crate::fold::{ProbeState, RunState};
@@ -72,8 +73,10 @@ impl Invariant for NoLostRequest {
 
         let mut finding = Finding::new(self.name(), verdict, message);
         let outages: Vec<_> = run.outages().into_iter().filter(|(probe, _)| is_request(run, probe)).collect();
+        let causes = Causes::new(run);
         for (probe, outage) in outages.iter().take(MAX_LISTED) {
             finding.details.push(describe(run, probe, outage));
+            finding.details.extend(causes.line(run, probe, outage).map(|line| format!("  {line}")));
             finding.evidence.push(Evidence::Outage {
                 probe: (*probe).to_owned(),
                 from: outage.span.from,
@@ -147,7 +150,7 @@ pub(super) fn describe(run: &RunState, probe: &str, outage: &Outage) -> String {
 mod tests {
     use super::*;
     use crate::event::Failure;
-    use crate::testing::Record;
+    use crate::testing::{MS, Record, SECOND};
     use rstest::rstest;
 
     // Sample 100 is due in bootstrap, 200 to 389 in take over, 10 before either.
@@ -193,6 +196,16 @@ mod tests {
         web/outside/new out for 50 ms from 12:00:19.950 (+0:19.950) to 12:00:20.000 (+0:20.000), the end of the samples: status 503 ×1; between phases
         ");
         assert_eq!(finding.evidence.len(), 2);
+    }
+
+    #[test]
+    fn what_changed_around_an_outage_is_named_below_it() {
+        let record = Record::good().fail(200, Failure::Refused).watched().object(4 * SECOND, "pod/apps/web-1", |_| {});
+        let finding = NoLostRequest.judge(&record.gone(9_900 * MS, "pod/apps/web-1").fold());
+        insta::assert_snapshot!(finding.details.join("\n"), @r"
+        web/outside/new out for 50 ms from 12:00:10.000 (+0:10.000) to 12:00:10.050 (+0:10.050): refused ×1; phase take over, step 2 (install-operator it)
+          likely: pod/apps/web-1 is gone, 100 ms before
+        ");
     }
 
     #[test]
