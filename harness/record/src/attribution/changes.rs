@@ -83,7 +83,10 @@ impl Change<'_> {
             .filter(|slice| {
                 let parts = Parts::of(&slice.object);
                 let of_service = slice.fact(facts::SERVICE) == Some(service);
-                of_service && parts.kind == self.kind && parts.namespace == Some(namespace) && slice.object != self.object
+                of_service
+                    && parts.kind == self.kind
+                    && parts.namespace == Some(namespace)
+                    && slice.object != self.object
             })
             .map(|slice| ready(Some(slice)))
             .sum();
@@ -161,8 +164,7 @@ impl Change<'_> {
     fn applied(&self, before: Option<&ObjectSeen>, after: Option<&ObjectSeen>) -> Option<Cause> {
         let revision = |seen: Option<&ObjectSeen>| seen.and_then(|seen| seen.fact(facts::APPLIED)).map(str::to_owned);
         let now = revision(after)?;
-        (revision(before).as_ref() != Some(&now))
-            .then(|| self.cause(CauseKind::Applied, &format!("applied {now}")))?
+        (revision(before).as_ref() != Some(&now)).then(|| self.cause(CauseKind::Applied, &format!("applied {now}")))?
     }
 }
 

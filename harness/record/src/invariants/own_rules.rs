@@ -33,6 +33,15 @@ pub fn check(cel: &str) -> Result<(), String> {
     compile(cel).map(|_| ())
 }
 
+/// Whether a rule of the scenario's own looks at what the watches saw.
+pub(super) fn read_watches(run: &RunState) -> bool {
+    run.started
+        .iter()
+        .flat_map(|started| &started.rules)
+        .filter_map(|rule| compile(&rule.cel).ok())
+        .any(|(program, _)| variables::OF_WATCHES.iter().any(|name| program.references().has_variable(name)))
+}
+
 /// Judges a scenario's own rules.
 pub(super) fn judge(run: &RunState, rules: &[OwnRule]) -> Vec<Finding> {
     let mut values: HashMap<&str, Option<CelValue>> = HashMap::new();
@@ -120,7 +129,7 @@ fn to_cel(value: &Value) -> CelValue {
 mod tests {
     use super::*;
     use crate::event::Failure;
-    use crate::testing::Record;
+    use crate::testing::{Record, SECOND};
     use proptest::prelude::*;
     use rstest::rstest;
 
@@ -175,6 +184,22 @@ mod tests {
         let rules = |record: Record| crate::invariants::judge(&record.fold()).into_iter().map(|f| f.rule).collect();
         let names: Vec<String> = rules(Record::good().invariants(&["mine"]).rule("mine", "true"));
         assert_eq!(names, ["steps", "evidence", "mine"]);
+    }
+
+    /// Who looks at objects needs watches without a gap.
+    #[test]
+    fn objects_are_compared_with_what_they_were() {
+        let cel = "objects['deployment/apps/web'].uid == objects['deployment/apps/web'].baseline.uid";
+        assert_eq!(judged(Record::good(), cel).1, "nothing is known of `objects`: the cluster was not watched");
+        let there = Record::good().watched().object(4 * SECOND, "deployment/apps/web", |_| {});
+        assert_eq!(judged(there.clone(), cel).0, Verdict::Pass);
+        let again = there.gone(12 * SECOND, "deployment/apps/web").object(13 * SECOND, "deployment/apps/web", |_| {});
+        assert_eq!(judged(again.clone(), cel).0, Verdict::Fail);
+        let late = Record::good().watched().object(12 * SECOND, "deployment/apps/web", |_| {});
+        assert_eq!(judged(late, cel), (Verdict::Inconclusive, "there is no `baseline`".into()));
+
+        let rules = crate::invariants::judge(&again.rule("mine", cel).fold());
+        assert!(rules.iter().any(|finding| finding.rule == "watches"));
     }
 
     #[rstest]

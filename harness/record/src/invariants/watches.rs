@@ -38,7 +38,8 @@ impl Invariant for Watches {
 
     /// It is evidence for others: what they saw is all there was.
     fn always(&self, run: &RunState) -> bool {
-        super::TABLE.iter().any(|rule| rule.reads_watches() && super::is_asked(run, rule.name()))
+        let asked = super::TABLE.iter().any(|rule| rule.reads_watches() && super::is_asked(run, rule.name()));
+        asked || super::own_rules::read_watches(run)
     }
 
     fn judge(&self, run: &RunState) -> Finding {

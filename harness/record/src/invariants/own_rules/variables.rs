@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::cluster::ObjectSeen;
 use crate::event::{Nanos, Outcome, PhaseRole};
 use crate::fold::{Phase, ProbeState, RunState};
+use crate::invariants::no_error_logs::excuse;
 
 /// A variable of the expressions.
 #[derive(Debug)]
@@ -19,6 +21,9 @@ pub struct Variable {
     /// Its value, unless nothing is known of it: an empty list would pass for "there is none".
     pub(super) value: fn(&RunState) -> Option<Value>,
 }
+
+/// Variables that are what the watches saw.
+pub(super) const OF_WATCHES: [&str; 2] = ["objects", "commits"];
 
 /// Every variable there is, in the order of `ferry explain`.
 pub static VARIABLES: &[Variable] = &[
@@ -92,6 +97,48 @@ pub static VARIABLES: &[Variable] = &[
         ],
         unknown: "no sample was taken",
         value: outages,
+    },
+    Variable {
+        name: "objects",
+        about: "objects that were watched, as they were last: `objects['deployment/apps/web'].uid`",
+        fields: &[
+            ("present", "whether it is there at the end"),
+            ("uid", "its UID"),
+            ("labels", "labels of Flux, its operator and Helm"),
+            ("annotations", "annotations of the same"),
+            ("finalizers", "names, as a list"),
+            ("conditions", "`status`, `reason` and `message` of each, by type: `o.conditions['Ready'].status`"),
+            ("facts", "what else is known of its kind: `o.facts['replicas']`, all of them text"),
+            ("baseline", "the same when the migration began; no such field when it was not there then"),
+        ],
+        unknown: "the cluster was not watched",
+        value: objects,
+    },
+    Variable {
+        name: "errors",
+        about: "errors that Flux' controllers and its operator logged in the whole run, as a list by time",
+        fields: &[
+            ("controller", "`source-controller`, …"),
+            ("pod", "`pod/namespace/name`"),
+            ("object", "the object that it is about, or an empty text"),
+            ("message", "message and error"),
+            ("at", "seconds since the start of the run"),
+            ("excused", "whether it is known to be harmless"),
+        ],
+        unknown: "no log was read",
+        value: errors,
+    },
+    Variable {
+        name: "commits",
+        about: "commits of the whole run, as a list by time",
+        fields: &[
+            ("revision", "`branch@sha1:…`"),
+            ("at", "seconds since the start of the run"),
+            ("applied", "whether anyone was seen to have applied it"),
+            ("seconds", "how long that took; no such field when it was not applied"),
+        ],
+        unknown: "the cluster was not watched",
+        value: commits,
     },
 ];
 
@@ -179,6 +226,70 @@ fn outages(run: &RunState) -> Option<Value> {
     Some(Value::Array(outages.collect()))
 }
 
+fn objects(run: &RunState) -> Option<Value> {
+    if !run.cluster.is_watched() {
+        return None;
+    }
+    let from = run.window().map(|window| window.from);
+    let objects = run.cluster.objects().filter_map(|(object, life)| {
+        let mut value = of_object(life.last()?);
+        value["present"] = json!(life.now().is_some());
+        if let Some(seen) = from.and_then(|from| life.at(from)) {
+            value["baseline"] = of_object(seen);
+        }
+        Some((object.to_owned(), value))
+    });
+    Some(Value::Object(objects.collect()))
+}
+
+fn of_object(seen: &ObjectSeen) -> Value {
+    let conditions: Map<String, Value> = seen
+        .conditions
+        .iter()
+        .map(|c| (c.kind.clone(), json!({ "status": c.status, "reason": c.reason, "message": c.message })))
+        .collect();
+    json!({
+        "uid": seen.uid,
+        "labels": seen.labels,
+        "annotations": seen.annotations,
+        "finalizers": seen.finalizers,
+        "conditions": conditions,
+        "facts": seen.facts,
+    })
+}
+
+fn errors(run: &RunState) -> Option<Value> {
+    if run.cluster.logs.values().all(|log| log.lines == 0) {
+        return None;
+    }
+    let errors = run.cluster.errors.items.iter().map(|(at, line)| {
+        json!({
+            "controller": line.controller,
+            "pod": line.pod,
+            "object": line.object.as_deref().unwrap_or_default(),
+            "message": line.message,
+            "at": seconds(*at),
+            "excused": excuse(run, *at, line).is_some(),
+        })
+    });
+    Some(Value::Array(errors.collect()))
+}
+
+fn commits(run: &RunState) -> Option<Value> {
+    if !run.cluster.is_watched() {
+        return None;
+    }
+    let commits = run.commits().into_iter().map(|commit| {
+        let mut value =
+            json!({ "revision": commit.revision, "at": seconds(commit.at), "applied": commit.took().is_some() });
+        if let Some(took) = commit.took() {
+            value["seconds"] = json!(seconds(took));
+        }
+        value
+    });
+    Some(Value::Array(commits.collect()))
+}
+
 fn known(entries: Map<String, Value>) -> Option<Value> {
     (!entries.is_empty()).then_some(Value::Object(entries))
 }
@@ -208,12 +319,40 @@ fn outcome(outcome: Option<&Outcome>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Failure;
-    use crate::testing::Record;
+    use crate::cluster::{ErrorLine, facts};
+    use crate::event::{EventKind, Failure};
+    use crate::testing::{Record, SECOND};
+
+    /// Something of everything.
+    fn rich() -> RunState {
+        let line = ErrorLine {
+            pod: "pod/flux-system/a-1".into(),
+            controller: "a".into(),
+            logged: String::new(),
+            message: "boom".into(),
+            object: None,
+        };
+        let read = EventKind::LogRead {
+            pod: "pod/flux-system/a-1".into(),
+            controller: "a".into(),
+            lines: 9,
+            errors: 1,
+            broken: None,
+        };
+        Record::good()
+            .fail(200, Failure::Refused)
+            .watched()
+            .object(4 * SECOND, "kustomization/flux-system/apps", |_| {})
+            .commit(10 * SECOND, "main@sha1:aaa")
+            .object(12 * SECOND, "kustomization/flux-system/apps", |o| o.set(facts::APPLIED, "main@sha1:aaa"))
+            .with(12 * SECOND, EventKind::ErrorLogged(Box::new(line)))
+            .with(13 * SECOND, read)
+            .fold()
+    }
 
     #[test]
     fn every_field_is_documented_and_every_documented_one_is_there() {
-        let run = Record::good().fail(200, Failure::Refused).fold();
+        let run = rich();
         for variable in VARIABLES {
             let value = (variable.value)(&run).unwrap();
             let entry = match &value {
@@ -235,5 +374,6 @@ mod tests {
             assert_eq!((variable.value)(&RunState::default()), None, "{}", variable.name);
             assert!(!variable.unknown.is_empty() && !variable.about.is_empty());
         }
+        assert!(OF_WATCHES.iter().all(|name| VARIABLES.iter().any(|variable| variable.name == *name)));
     }
 }
