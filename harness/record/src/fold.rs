@@ -5,6 +5,7 @@
 
 mod cluster;
 mod commits;
+mod ownership;
 mod probe;
 mod scope;
 
@@ -19,6 +20,7 @@ use crate::verdict::Judgement;
 
 pub use cluster::{AgentClock, ClusterState, Fault, Gap, History, Latest, LogRead, SelfProof, State, Watch};
 pub use commits::{Applied, Commit};
+pub use ownership::{Change, Ownership, owners};
 pub use probe::{FailedSample, ProbeState, SamplerOutage};
 
 /// Log lines kept; the record has them all.

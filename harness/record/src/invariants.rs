@@ -1,16 +1,22 @@
 //! Rules over the whole record, each in a file of its own, all in one table.
 
 mod budget;
+mod crds_kept;
 mod evidence;
 mod faults_seen;
 mod latency;
+mod managed_by;
 mod no_error_logs;
 mod no_lost_request;
+mod no_restart;
+mod no_rollout;
 mod observed;
 pub mod own_rules;
 mod policy_enforced;
 mod reconciles;
+mod same_uid;
 mod self_proof;
+mod sources_kept;
 mod steps;
 mod watches;
 
@@ -48,9 +54,15 @@ pub trait Invariant: Sync {
 pub static TABLE: &[&dyn Invariant] = &[
     &no_lost_request::NoLostRequest,
     &latency::Latency,
+    &no_restart::NoRestart,
+    &same_uid::SameUid,
+    &no_rollout::NoRollout,
+    &crds_kept::CrdsKept,
+    &sources_kept::SourcesKept,
     &reconciles::Reconciles,
     &no_error_logs::NoErrorLogs,
     &policy_enforced::PolicyEnforced,
+    &managed_by::ManagedBy,
     &faults_seen::FaultsSeen,
     &budget::Budgets,
     &steps::Steps,
@@ -101,20 +113,9 @@ mod tests {
     fn names_are_unique_and_every_rule_says_what_it_demands() {
         let mut all: Vec<_> = names().collect();
         assert_eq!(
-            all,
-            [
-                "no-lost-request",
-                "latency",
-                "reconciles",
-                "no-error-logs",
-                "policy-enforced",
-                "faults-seen",
-                "budget",
-                "steps",
-                "evidence",
-                "self-proof",
-                "watches"
-            ]
+            all.join(" "),
+            "no-lost-request latency no-restart same-uid no-rollout crds-kept sources-kept reconciles no-error-logs \
+             policy-enforced managed-by faults-seen budget steps evidence self-proof watches"
         );
         all.sort_unstable();
         all.dedup();
@@ -128,6 +129,13 @@ mod tests {
         assert_eq!(rules(Record::good().invariants(&[])), ["steps", "evidence"]);
         assert_eq!(rules(Record::good().invariants(&[]).budget(1, 2, 0)), ["budget", "steps", "evidence"]);
         assert_eq!(rules(Record::good().invariants(&["no-lost-requests"])), ["steps", "evidence", "no-lost-requests"]);
+    }
+
+    #[test]
+    fn watches_are_judged_with_those_who_read_them() {
+        let asked = |rule| judge(&Record::good().invariants(&[rule]).fold()).into_iter().any(|f| f.rule == "watches");
+        assert!(asked("same-uid"));
+        assert!(!asked("no-lost-request"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A small record to change in tests: a cluster, two phases with three steps, one probe of 400 samples, nothing wrong.
 
+mod cluster;
+
 use std::collections::BTreeMap;
 
 use crate::cluster::{Manager, ObjectSeen, Owner, Parts};
@@ -296,6 +298,7 @@ impl Record {
 
 /// What tests change about an object.
 impl ObjectSeen {
+    /// Sets a fact.
     pub fn set(&mut self, fact: &str, value: impl ToString) {
         self.facts.insert(fact.into(), value.to_string());
     }
@@ -313,6 +316,7 @@ impl ObjectSeen {
         self.managed("kustomize-controller", "Apply");
     }
 
+    /// Sets a label.
     pub fn label_as(&mut self, label: &str, value: &str) {
         self.labels.insert(label.into(), value.into());
     }
