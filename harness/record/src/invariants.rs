@@ -23,6 +23,8 @@ mod watches;
 use crate::fold::RunState;
 use crate::verdict::{Finding, Verdict};
 
+pub(crate) use no_error_logs::{excuse, shown};
+pub(crate) use reconciles::describe_applied;
 #[cfg(test)]
 pub(crate) use watches::WATCHED;
 

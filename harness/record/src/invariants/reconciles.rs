@@ -74,17 +74,23 @@ impl Invariant for Reconciles {
 }
 
 /// A commit in a line: when it was pushed, and how long it took until who had applied it.
-pub(crate) fn describe(run: &RunState, commit: &Commit) -> String {
+fn describe(run: &RunState, commit: &Commit) -> String {
     let pushed = format!("{} pushed at {}", commit.revision, run.when(commit.at));
-    let Some((took, first)) = commit.took().zip(commit.applied.first()) else {
-        return format!("{pushed}: not applied");
-    };
-    let later = if commit.with_later { ", with a later one" } else { "" };
+    match commit.took() {
+        Some(took) => format!("{pushed}: applied after {} by {}", fmt::precise(took), describe_applied(commit)),
+        None => format!("{pushed}: not applied"),
+    }
+}
+
+/// Who had applied a commit; empty when nobody had.
+pub(crate) fn describe_applied(commit: &Commit) -> String {
+    let Some(first) = commit.applied.first() else { return String::new() };
     let others = match commit.applied.len() {
         1 => String::new(),
         n => format!(" and {} more", n - 1),
     };
-    format!("{pushed}: applied after {}{later} by {}{others}", fmt::precise(took), first.object)
+    let later = if commit.with_later { ", with a later commit" } else { "" };
+    format!("{}{others}{later}", first.object)
 }
 
 #[cfg(test)]

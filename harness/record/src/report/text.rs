@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use owo_colors::{OwoColorize, Style as Paint};
 
+use super::sections::{self, Section};
 use super::{ProbeRow, headline, line, next, probe_rows, sign, time_rows};
 use crate::fmt;
 use crate::fold::{ReadRun, RunState};
@@ -89,6 +90,10 @@ fn write_summary(out: &mut String, run: &RunState, judgement: &Judgement, style:
         table(out, style, &probe_table(&probes))?;
     }
 
+    for section in sections::all(run) {
+        write_section(out, judgement, style, section)?;
+    }
+
     let times: Vec<_> = time_rows(run).into_iter().map(|r| vec![r.name, r.took, r.share]).collect();
     writeln!(out)?;
     let head = ["time", "took", "share"].map(str::to_owned).to_vec();
@@ -105,6 +110,34 @@ fn write_summary(out: &mut String, run: &RunState, judgement: &Judgement, style:
         writeln!(out, "  {} {todo}", if i == 0 { "next:" } else { "     " })?;
     }
     Ok(())
+}
+
+/// The first rows of a section, a line each; nothing when a finding has told it.
+fn write_section(out: &mut String, judgement: &Judgement, style: &Style, section: Section) -> std::fmt::Result {
+    /// Rows shown: the page has them all.
+    const MAX_ROWS: usize = 5;
+    /// Lines shown of a cell.
+    const MAX_LINES: usize = 3;
+    if section.told_by.is_some_and(|rule| judgement.findings.iter().any(|finding| finding.rule == rule)) {
+        return Ok(());
+    }
+    let section = section.at_most(MAX_ROWS);
+    let dim = Paint::new().dimmed();
+    writeln!(out)?;
+    writeln!(out, "  {}", style.paint(section.title.to_lowercase(), dim))?;
+    for row in &section.rows {
+        let cells = row.cells.iter().filter(|cell| !cell.is_empty()).map(|cell| {
+            let lines: Vec<&str> = cell.lines().take(MAX_LINES).collect();
+            let more = if cell.lines().count() > MAX_LINES { ", …" } else { "" };
+            format!("{}{more}", lines.join(", "))
+        });
+        let paint = if row.bad { Paint::new().red() } else { Paint::new() };
+        writeln!(out, "    {}", style.paint(cells.collect::<Vec<_>>().join("  "), paint))?;
+    }
+    match section.more() {
+        Some(more) => writeln!(out, "    {}", style.paint(more, dim)),
+        None => Ok(()),
+    }
 }
 
 fn probe_table(rows: &[ProbeRow]) -> Vec<Vec<String>> {
