@@ -8,9 +8,12 @@ mod latency;
 mod managed_by;
 mod no_error_logs;
 mod no_lost_request;
+mod no_orphan;
+mod no_residue;
 mod no_restart;
 mod no_rollout;
 mod observed;
+mod one_owner;
 pub mod own_rules;
 mod policy_enforced;
 mod reconciles;
@@ -59,6 +62,9 @@ pub static TABLE: &[&dyn Invariant] = &[
     &no_restart::NoRestart,
     &same_uid::SameUid,
     &no_rollout::NoRollout,
+    &one_owner::OneOwner,
+    &no_orphan::NoOrphan,
+    &no_residue::NoResidue,
     &crds_kept::CrdsKept,
     &sources_kept::SourcesKept,
     &reconciles::Reconciles,
@@ -116,8 +122,9 @@ mod tests {
         let mut all: Vec<_> = names().collect();
         assert_eq!(
             all.join(" "),
-            "no-lost-request latency no-restart same-uid no-rollout crds-kept sources-kept reconciles no-error-logs \
-             policy-enforced managed-by faults-seen budget steps evidence self-proof watches"
+            "no-lost-request latency no-restart same-uid no-rollout one-owner no-orphan no-residue crds-kept \
+             sources-kept reconciles no-error-logs policy-enforced managed-by faults-seen \
+             budget steps evidence self-proof watches"
         );
         all.sort_unstable();
         all.dedup();
@@ -131,6 +138,39 @@ mod tests {
         assert_eq!(rules(Record::good().invariants(&[])), ["steps", "evidence"]);
         assert_eq!(rules(Record::good().invariants(&[]).budget(1, 2, 0)), ["budget", "steps", "evidence"]);
         assert_eq!(rules(Record::good().invariants(&["no-lost-requests"])), ["steps", "evidence", "no-lost-requests"]);
+    }
+
+    /// About objects, and what they need to be judged.
+    const OBJECTS: [&str; 10] = [
+        "no-restart",
+        "same-uid",
+        "no-rollout",
+        "one-owner",
+        "no-orphan",
+        "no-residue",
+        "crds-kept",
+        "sources-kept",
+        "managed-by",
+        "watches",
+    ];
+
+    #[test]
+    fn a_good_migration_passes() {
+        let run = Record::migrated().invariants(&OBJECTS).fold();
+        let findings: Vec<_> = judge(&run).into_iter().filter(|f| OBJECTS.contains(&f.rule.as_str())).collect();
+        assert_eq!(findings.len(), OBJECTS.len());
+        assert!(findings.iter().all(|f| f.verdict == Verdict::Pass), "{findings:#?}");
+    }
+
+    /// The last event before the verdict is the same for both, however long the judging takes.
+    #[test]
+    fn who_judges_later_finds_the_same() {
+        let live = Record::migrated().invariants(&OBJECTS).without_end().fold();
+        let judgement = crate::verdict::judge_live(&live);
+        let mut later = live;
+        later
+            .apply(&crate::Event { t: later.now + 60_000_000_000, kind: crate::EventKind::Verdict(judgement.clone()) });
+        assert_eq!(crate::verdict::judge(&later), judgement);
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::event::{
 };
 use crate::fold::RunState;
 
+pub use cluster::adopted;
+
 pub const MS: u64 = 1_000_000;
 pub const SECOND: u64 = 1_000 * MS;
 pub const PROBE: &str = "web/outside/new";
