@@ -5,6 +5,7 @@
 
 mod changes;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::cluster::Parts;
@@ -133,8 +134,22 @@ impl Causes {
         }
         causes.sort_by_cached_key(|cause| {
             let apart = Distance::of(info, cause);
-            (apart == Distance::Elsewhere, cause.kind, apart, cause.distance.unsigned_abs(), cause.object.clone())
+            // What was seen well after the first failure did not cause it, though it may have made it longer.
+            let late = cause.distance > AFTER as i64;
+            let last = cause.kind == CauseKind::Step;
+            (
+                last,
+                apart == Distance::Elsewhere,
+                late,
+                cause.kind,
+                apart,
+                cause.distance.unsigned_abs(),
+                cause.object.clone(),
+            )
         });
+        // A selector that is broken and mended again has one cause: the first.
+        let mut told = BTreeSet::new();
+        causes.retain(|cause| cause.object.is_none() || told.insert((cause.kind, cause.object.clone())));
         causes
     }
 
@@ -244,20 +259,21 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_is_ranked_and_dated() {
+    fn what_changed_is_ranked_and_dated_and_each_object_named_once() {
         let record = out()
             .object(9_000 * MS, "deployment/apps/web", |o| o.set(facts::TEMPLATE, "t2"))
             .object(9_900 * MS, "pod/apps/web-1-a", |o| o.deleting = Some("2026-11-21T12:00:09Z".into()))
             .object(9_960 * MS, "endpointslice/apps/web-x", |o| o.set(facts::READY_ADDRESSES, "10.0.0.2"))
             .object(10_050 * MS, "endpointslice/apps/web-x", |o| o.set(facts::READY_ADDRESSES, ""))
-            .gone(10_700 * MS, "pod/apps/web-1-a")
-            .object(10_900 * MS, "service/apps/web", |o| o.set(facts::SELECTOR, "s2"));
+            .gone(10_200 * MS, "pod/apps/web-1-a")
+            .object(10_700 * MS, "service/apps/web", |o| o.set(facts::SELECTOR, "s2"))
+            .object(10_900 * MS, "deployment/apps/web", |o| o.set(facts::REPLICAS, "3"));
         insta::assert_snapshot!(causes(record).join("\n"), @r"
         no endpoints: service/apps/web has no ready endpoint (1 → 0), 50 ms after it began
         fewer endpoints: service/apps/web has fewer ready endpoints (2 → 1), 40 ms before
         pod gone: pod/apps/web-1-a is being deleted, 100 ms before
-        pod gone: pod/apps/web-1-a is gone, 700 ms after it began
         rollout: deployment/apps/web has another pod template, 1.000 s before
+        service: service/apps/web selects other pods, 700 ms after it began
         step: step 2 (install-operator it) was going on
         ");
     }

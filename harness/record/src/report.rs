@@ -146,7 +146,10 @@ pub fn next(run: &RunState, judgement: &Judgement) -> Vec<String> {
                 next.push(format!("look at {place} and at what its wait saw last"));
             }
             if decided_by("no-lost-request") || decided_by("budget") {
-                next.push("follow the outage up the time axis: the step above it is what was running".to_owned());
+                next.push(
+                    "follow the outage up the time axis, and look at what changed around it below the outage"
+                        .to_owned(),
+                );
             }
         }
         Verdict::Infra => {

@@ -175,7 +175,10 @@ mod tests {
     #[case::shorter_than_an_interval(cut(Record::good(), 10_010, 10_040), Verdict::Inconclusive)]
     #[case::one_of_two(cut(cut(failed(200, 206), 9_990, 10_290), 12_000, 12_300), Verdict::Fail)]
     #[case::the_sampler_was_out(cut(Record::good().sampler_outage(10_000, 10_200), 9_990, 10_290), Verdict::Inconclusive)]
-    #[case::only_the_harness_own(cut_of("deployment/ferry-lab/demo", Record::good(), 9_990, 10_290), Verdict::Inconclusive)]
+    #[case::only_the_harness_own(
+        cut_of("deployment/ferry-lab/demo", Record::good(), 9_990, 10_290),
+        Verdict::Inconclusive
+    )]
     #[case::nothing_cut(failed(200, 206), Verdict::Inconclusive)]
     #[case::no_probe_yet(cut(Record::good(), 20, 400), Verdict::Inconclusive)]
     #[case::no_samples(cut(Record::good().without_samples(), 9_990, 10_290), Verdict::Inconclusive)]

@@ -98,7 +98,8 @@ impl Invariant for Latency {
         } else if judged == 0 {
             (Verdict::Inconclusive, "no sample was taken in any phase: nothing can be compared".into())
         } else {
-            (Verdict::Pass, format!("{} as fast as in the quiet phase", fmt::count(judged, "stretch of probing")))
+            let of = fmt::count(judged, "comparison");
+            (Verdict::Pass, format!("none of {of} with the quiet phase is slower"))
         };
         finding
     }
@@ -147,17 +148,17 @@ mod tests {
 
     // All answers take 1.0 to 1.6 ms: p99 may be 51.6 ms, the slowest 501.6 ms.
     #[rstest]
-    #[case::as_before(quiet_first(), Verdict::Pass, "1 stretch of probing as fast as in the quiet phase")]
-    #[case::a_little_slower(slow(200, 300, 40), Verdict::Pass, "1 stretch of probing as fast as in the quiet phase")]
-    #[case::one_stall(slow(200, 201, 400), Verdict::Pass, "1 stretch of probing as fast as in the quiet phase")]
+    #[case::as_before(quiet_first(), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
+    #[case::a_little_slower(slow(200, 300, 40), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
+    #[case::one_stall(slow(200, 201, 400), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
     #[case::p99(slow(200, 300, 60), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
     #[case::slowest(slow(200, 201, 600), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
     #[case::within_an_outage_allowed(slow(200, 201, 600).budget(1, 0, 200), Verdict::Pass,
-        "1 stretch of probing as fast as in the quiet phase")]
+        "none of 1 comparison with the quiet phase is slower")]
     #[case::the_sampler_was_late(quiet_first().late(200, 900), Verdict::Pass,
-        "1 stretch of probing as fast as in the quiet phase")]
+        "none of 1 comparison with the quiet phase is slower")]
     #[case::the_sampler_was_out_meanwhile(slow(200, 201, 900).sampler_outage(10_500, 10_800), Verdict::Pass,
-        "1 stretch of probing as fast as in the quiet phase")]
+        "none of 1 comparison with the quiet phase is slower")]
     #[case::the_sampler_was_out_elsewhere(slow(200, 201, 900).sampler_outage(12_000, 12_100), Verdict::Fail,
         "slower than in the quiet phase: web/outside/new in take over")]
     #[case::no_quiet_phase(

@@ -90,9 +90,7 @@ fn write_summary(out: &mut String, run: &RunState, judgement: &Judgement, style:
         table(out, style, &probe_table(&probes))?;
     }
 
-    for section in sections::all(run) {
-        write_section(out, judgement, style, section)?;
-    }
+    write_sections(out, judgement, style, sections::all(run))?;
 
     let times: Vec<_> = time_rows(run).into_iter().map(|r| vec![r.name, r.took, r.share]).collect();
     writeln!(out)?;
@@ -112,31 +110,47 @@ fn write_summary(out: &mut String, run: &RunState, judgement: &Judgement, style:
     Ok(())
 }
 
-/// The first rows of a section, a line each; nothing when a finding has told it.
-fn write_section(out: &mut String, judgement: &Judgement, style: &Style, section: Section) -> std::fmt::Result {
-    /// Rows shown: the page has them all.
+/// What deserves attention of each section that no finding has told, and how much more there is.
+fn write_sections(
+    out: &mut String,
+    judgement: &Judgement,
+    style: &Style,
+    mut sections: Vec<Section>,
+) -> std::fmt::Result {
+    /// Rows shown of a section: the page has them all.
     const MAX_ROWS: usize = 5;
     /// Lines shown of a cell.
     const MAX_LINES: usize = 3;
-    if section.told_by.is_some_and(|rule| judgement.findings.iter().any(|finding| finding.rule == rule)) {
-        return Ok(());
+    let is_told = |rule| judgement.findings.iter().any(|finding| finding.rule == rule);
+    sections.retain(|section| !section.told_by.is_some_and(is_told));
+    for section in &sections {
+        let bad: Vec<_> = section.rows.iter().filter(|row| row.bad).collect();
+        if bad.is_empty() {
+            continue;
+        }
+        writeln!(out, "\n  {}", style.paint(section.title.to_lowercase(), Paint::new().dimmed()))?;
+        for row in bad.iter().take(MAX_ROWS) {
+            let cells = row.cells.iter().filter(|cell| !cell.is_empty()).map(|cell| {
+                let more = if cell.lines().count() > MAX_LINES { ", …" } else { "" };
+                format!("{}{more}", cell.lines().take(MAX_LINES).collect::<Vec<_>>().join(", "))
+            });
+            writeln!(out, "    {}", style.paint(cells.collect::<Vec<_>>().join("  "), Paint::new().red()))?;
+        }
+        let more = bad.len().saturating_sub(MAX_ROWS) as u64;
+        if more > 0 {
+            writeln!(out, "    and {} more", fmt::number(more))?;
+        }
     }
-    let section = section.at_most(MAX_ROWS);
-    let dim = Paint::new().dimmed();
-    writeln!(out)?;
-    writeln!(out, "  {}", style.paint(section.title.to_lowercase(), dim))?;
-    for row in &section.rows {
-        let cells = row.cells.iter().filter(|cell| !cell.is_empty()).map(|cell| {
-            let lines: Vec<&str> = cell.lines().take(MAX_LINES).collect();
-            let more = if cell.lines().count() > MAX_LINES { ", …" } else { "" };
-            format!("{}{more}", lines.join(", "))
-        });
-        let paint = if row.bad { Paint::new().red() } else { Paint::new() };
-        writeln!(out, "    {}", style.paint(cells.collect::<Vec<_>>().join("  "), paint))?;
-    }
-    match section.more() {
-        Some(more) => writeln!(out, "    {}", style.paint(more, dim)),
-        None => Ok(()),
+    let count = |section: &Section| {
+        format!("{} ({})", section.title.to_lowercase(), fmt::number(section.rows.len() as u64 + section.hidden))
+    };
+    let counts: Vec<String> = sections.iter().map(count).collect();
+    match counts.is_empty() {
+        true => Ok(()),
+        false => {
+            let more = format!("more in the report: {}", counts.join(", "));
+            writeln!(out, "\n  {}", style.paint(more, Paint::new().dimmed()))
+        }
     }
 }
 

@@ -11,23 +11,31 @@ use crate::invariants::{excuse, shown};
 /// Different errors listed; the record has all.
 const MAX_ERRORS: usize = 200;
 
+/// One error, however often it was logged.
+struct Same {
+    first: Nanos,
+    times: u64,
+    excuse: Option<&'static str>,
+}
+
 /// Errors of the whole run, each once with how often it was logged.
 pub(super) fn section(run: &RunState) -> Section {
-    let mut same: BTreeMap<(&str, &str, &str), (Nanos, u64, Option<&'static str>)> = BTreeMap::new();
+    let mut same: BTreeMap<_, Same> = BTreeMap::new();
     for (at, line) in &run.cluster.errors.items {
+        let excuse = excuse(run, *at, line).map(|excuse| excuse.reason);
         let key = (line.controller.as_str(), line.object.as_deref().unwrap_or_default(), line.message.as_str());
-        let excused = excuse(run, *at, line).map(|excuse| excuse.reason);
-        let (_, times, worst) = same.entry(key).or_insert((*at, 0, excused));
-        *times += 1;
+        let same = same.entry(key).or_insert(Same { first: *at, times: 0, excuse });
+        same.times += 1;
         // Excused only while a controller is replaced: once at another time, it is an error.
-        *worst = worst.and(excused);
+        same.excuse = same.excuse.and(excuse);
     }
     let mut rows: Vec<(Nanos, Row)> = same
         .into_iter()
-        .map(|((controller, object, message), (first, times, excused))| {
-            let excuse = excused.map_or(String::new(), |why| format!("excused: {why}"));
-            let cells = [run.when(first), fmt::number(times), controller.into(), object.into(), shown(message), excuse];
-            (first, Row::new(excused.is_none(), cells))
+        .map(|((controller, object, message), Same { first, times, excuse })| {
+            let excused = excuse.map_or(String::new(), |why| format!("excused: {why}"));
+            let cells =
+                [run.when(first), fmt::number(times), controller.into(), object.into(), shown(message), excused];
+            (first, Row::new(excuse.is_none(), cells))
         })
         .collect();
     rows.sort_by_key(|(first, row)| (!row.bad, *first));
