@@ -156,30 +156,31 @@ mod tests {
         ledger.settle(1, failed(11, Failure::Refused));
         assert_eq!(ledger.drain(), []);
         ledger.settle(0, taken(10));
-        insta::assert_json_snapshot!(ledger.drain(), @r#"
+        insta::assert_debug_snapshot!(ledger.drain(), @r#"
         [
-          {
-            "event": "samples",
-            "probe": "web/outside/new",
-            "start": 1000,
-            "interval": 50,
-            "latency": [
-              10,
-              11,
-              12
-            ],
-            "slip": [
-              1,
-              1,
-              1
-            ],
-            "failed": [
-              [
-                1,
-                "refused"
-              ]
-            ]
-          }
+            Samples(
+                SampleBlock {
+                    probe: "web/outside/new",
+                    start: 1000,
+                    interval: 50,
+                    latency: [
+                        10,
+                        11,
+                        12,
+                    ],
+                    slip: [
+                        1,
+                        1,
+                        1,
+                    ],
+                    failed: [
+                        (
+                            1,
+                            Refused,
+                        ),
+                    ],
+                },
+            ),
         ]
         "#);
     }

@@ -23,7 +23,7 @@ use crate::vigil::Vigil;
 const BEAT: Duration = Duration::from_millis(25);
 
 /// Results become events about this often.
-const FLUSH: Duration = Duration::from_millis(250);
+const FLUSH: Duration = Duration::from_millis(500);
 
 /// Time from the announcement of the probes to the first sample.
 const LEAD: Duration = Duration::from_millis(10);

@@ -92,6 +92,9 @@ pub fn is_flux_group(group: &str) -> bool {
     group.ends_with(".toolkit.fluxcd.io") || group == OPERATOR_GROUP
 }
 
+/// The namespace of what the harness itself runs in the cluster: probe agents, and the workload of the self-proof.
+pub const LAB: &str = "ferry-lab";
+
 /// The API group of Flux Operator; it also begins the names of its labels, annotations and finalizers.
 pub const OPERATOR_GROUP: &str = "fluxcd.controlplane.io";
 

@@ -265,19 +265,30 @@ mod tests {
         let bytes = write(&[log(7, "hello"), Event { t: 99, kind: EventKind::Samples(block) }]);
         insta::assert_snapshot!(String::from_utf8(bytes).unwrap(), @r#"
         {"t":7,"event":"log","level":"info","message":"hello"}
-        {"t":99,"event":"samples","probe":"web/outside/new","start":50,"interval":50,"latency":[812,1000000],"slip":[12,9],"failed":[[1,{"status":503}]]}
+        {"t":99,"event":"samples","probe":"web/outside/new","start":50,"interval":50,"packed":"2AwMqPx5CQ","failed":[[1,{"status":503}]]}
         "#);
     }
 
     #[test]
-    fn ten_million_samples_fit_in_200_mb() {
-        let n = 1000;
+    fn samples_as_arrays_are_read_too() {
+        let line = r#"{"t":99,"event":"samples","probe":"web/outside/new","start":50,"interval":50,"latency":[812,1000],"slip":[12,9]}"#;
+        let (events, ..) = read(format!("{line}\n").as_bytes());
+        let EventKind::Samples(block) = &events.unwrap()[0].kind else { panic!("another event") };
+        assert_eq!((&block.latency[..], &block.slip[..]), (&[812, 1000][..], &[12, 9][..]));
+    }
+
+    /// What a line costs beside its samples is shared by all of them: ten are enough.
+    #[rstest]
+    #[case::as_few_as_that(10, 50_000_000)]
+    #[case::a_second_of_20(20, 50_000_000)]
+    #[case::half_a_second_of_2000(1_000, 500_000)]
+    fn ten_million_samples_fit_in_200_mb(#[case] n: u32, #[case] interval: u64) {
         let block = SampleBlock {
             probe: "web/outside/reused".into(),
             start: 3_600_000_000_000,
-            interval: 500_000,
-            latency: (0..n).map(|i| 800 + i * 37 % 90_000).collect(),
-            slip: (0..n).map(|i| 20 + i * 13 % 2_000).collect(),
+            interval,
+            latency: (0..n).map(|i| 800 + i * 7_919 % 90_000).collect(),
+            slip: (0..n).map(|i| 20 + i * 613 % 2_000).collect(),
             failed: vec![],
         };
         let bytes = write(&[Event { t: 3_600_000_000_000, kind: EventKind::Samples(block) }]);

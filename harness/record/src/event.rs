@@ -382,8 +382,10 @@ pub struct ProbeInfo {
 
 /// A run of samples of one probe: sample *i* was due at `start + i × interval`.
 ///
-/// Latencies count from the intended time, so a late sampler shows up in `slip` and never flatters the workload.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// Latencies count from the intended time, so a late sampler shows up in `slip` and never flatters the workload. In a record
+/// both lists are one text, [`crate::packed`]; records with two arrays are read as well.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(try_from = "crate::packed::Stored")]
 pub struct SampleBlock {
     /// [`ProbeInfo::probe`].
     pub probe: String,
@@ -396,7 +398,6 @@ pub struct SampleBlock {
     /// Microseconds from intended time to the moment it was really sent, a value for each sample.
     pub slip: Vec<u32>,
     /// Samples that did not succeed: (index in the block, what went wrong).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<(u32, Failure)>,
 }
 

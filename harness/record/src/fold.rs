@@ -4,6 +4,7 @@
 //! is bounded by the run's shape (phases, steps, probes, objects), not by its samples.
 
 mod cluster;
+mod commits;
 mod ownership;
 mod probe;
 mod scope;
@@ -18,6 +19,7 @@ use crate::intervals::{Interval, IntervalSet, Outage};
 use crate::verdict::Judgement;
 
 pub use cluster::{AgentClock, ClusterState, Fault, Gap, History, Latest, LogRead, SelfProof, State, Watch};
+pub use commits::{Applied, Commit};
 pub use ownership::{Change, Ownership, owners};
 pub use probe::{FailedSample, ProbeState, SamplerOutage};
 
@@ -159,10 +161,14 @@ pub struct RunState {
 }
 
 impl RunState {
-    /// Takes one event in. Events that make no sense (an end without a start) change nothing.
+    /// Takes one event in. Events that make no sense (an end without a start) change nothing, and after the verdict only
+    /// the lab's own tidying up does: what a verdict was given over stays as it was.
     pub fn apply(&mut self, event: &Event) {
         let t = event.t;
         self.now = self.now.max(t);
+        if self.judged.is_some() && !is_tidying(&event.kind) {
+            return;
+        }
         if self.judged.is_none() && !matches!(event.kind, EventKind::Verdict(_)) {
             self.looked_until = self.now;
             self.cluster.apply(event);
@@ -251,7 +257,7 @@ impl RunState {
                     after_verdict: self.judged.is_some(),
                 });
             }
-            EventKind::Cancelled { by } if self.judged.is_none() => {
+            EventKind::Cancelled { by } => {
                 self.cancelled.get_or_insert_with(|| Cancel { at: t, by: by.clone() });
             }
             EventKind::Verdict(judgement) => {
@@ -259,7 +265,7 @@ impl RunState {
                 self.judged = Some(t);
             }
             EventKind::RunEnded => self.ended = true,
-            EventKind::Cancelled { .. } | EventKind::Unknown => {}
+            EventKind::Unknown => {}
             // The cluster's, taken in above.
             EventKind::WatchStarted { .. }
             | EventKind::WatchGap { .. }
@@ -276,9 +282,10 @@ impl RunState {
         }
     }
 
-    /// The moment that a verdict looks back from: when the run was judged, or else now.
+    /// The moment that a verdict looks back from: the last event before it, or else the latest. The same for who judges
+    /// live and who does later.
     pub fn known_until(&self) -> Nanos {
-        self.judged.unwrap_or(self.now)
+        if self.judged.is_some() { self.looked_until } else { self.now }
     }
 
     /// The phase that goes on now.
@@ -414,6 +421,22 @@ pub fn read(path: &Path) -> Result<ReadRun, ReadError> {
         return Err(ReadError::NotARecord { file });
     }
     Ok(ReadRun { run, file, skipped: reader.skipped(), torn: reader.torn() })
+}
+
+/// Whether an event may follow the verdict.
+fn is_tidying(kind: &EventKind) -> bool {
+    use EventKind::{ActivityEnded, ActivityStarted, Fact, Infra, Log, RunEnded};
+    match kind {
+        ActivityStarted { .. } | ActivityEnded { .. } | Log { .. } | Infra { .. } | RunEnded => true,
+        // How the run compares with others is asked when it is known how it ended.
+        Fact { key, .. } => is_history(key),
+        _ => false,
+    }
+}
+
+/// Whether a fact says how the run compares with earlier ones: nothing is judged by it.
+pub(crate) fn is_history(key: &str) -> bool {
+    key.split('.').next() == Some(crate::report::HISTORY)
 }
 
 fn phase_at(phases: &[Phase], t: Nanos) -> Option<usize> {

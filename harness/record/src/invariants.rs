@@ -3,7 +3,10 @@
 mod budget;
 mod crds_kept;
 mod evidence;
+mod faults_seen;
+mod latency;
 mod managed_by;
+mod no_error_logs;
 mod no_lost_request;
 mod no_orphan;
 mod no_residue;
@@ -11,7 +14,11 @@ mod no_restart;
 mod no_rollout;
 mod observed;
 mod one_owner;
+pub mod own_rules;
+mod policy_enforced;
+mod reconciles;
 mod same_uid;
+mod self_proof;
 mod sources_kept;
 mod steps;
 mod watches;
@@ -19,6 +26,8 @@ mod watches;
 use crate::fold::RunState;
 use crate::verdict::{Finding, Verdict};
 
+pub(crate) use no_error_logs::{excuse, shown};
+pub(crate) use reconciles::describe_applied;
 #[cfg(test)]
 pub(crate) use watches::WATCHED;
 
@@ -49,6 +58,7 @@ pub trait Invariant: Sync {
 /// Every rule there is, in the order of reports.
 pub static TABLE: &[&dyn Invariant] = &[
     &no_lost_request::NoLostRequest,
+    &latency::Latency,
     &no_restart::NoRestart,
     &same_uid::SameUid,
     &no_rollout::NoRollout,
@@ -57,10 +67,15 @@ pub static TABLE: &[&dyn Invariant] = &[
     &no_residue::NoResidue,
     &crds_kept::CrdsKept,
     &sources_kept::SourcesKept,
+    &reconciles::Reconciles,
+    &no_error_logs::NoErrorLogs,
+    &policy_enforced::PolicyEnforced,
     &managed_by::ManagedBy,
+    &faults_seen::FaultsSeen,
     &budget::Budgets,
     &steps::Steps,
     &evidence::SufficientEvidence,
+    &self_proof::ProbesProven,
     &watches::Watches,
 ];
 
@@ -69,20 +84,32 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|rule| rule.name())
 }
 
-/// Judges the rules that the scenario names and those that always hold. A name that this ferry does not know is not passed
-/// over: it makes the run inconclusive.
+/// Judges the rules that the scenario names or expects to hold, those that always hold, and its own. A name that this ferry
+/// does not know is not passed over: it makes the run inconclusive.
 pub fn judge(run: &RunState) -> Vec<Finding> {
-    let asked = run.started.as_ref().map_or(&[][..], |s| &s.invariants);
-    let known = TABLE
-        .iter()
-        .filter(|rule| rule.always(run) || asked.iter().any(|name| name == rule.name()))
-        .map(|rule| rule.judge(run));
-    let unknown = asked.iter().filter(|name| names().all(|known| known != *name)).map(|name| {
+    let own = run.started.as_ref().map_or(&[][..], |s| &s.rules);
+    let known = TABLE.iter().filter(|rule| rule.always(run) || is_asked(run, rule.name())).map(|rule| rule.judge(run));
+    let is_known = |name: &str| names().any(|known| known == name) || own.iter().any(|rule| rule.name == name);
+    let mut unknown: Vec<&str> = asked(run).filter(|name| !is_known(name)).collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    let unknown = unknown.into_iter().map(|name| {
         let mut finding = Finding::new(name, Verdict::Inconclusive, "this ferry does not know the rule");
         finding.details.push(format!("known rules: {}", names().collect::<Vec<_>>().join(", ")));
         finding
     });
-    known.chain(unknown).collect()
+    known.chain(own_rules::judge(run, own)).chain(unknown).collect()
+}
+
+/// Names of the rules that the scenario asks for, or expects to hold whatever the verdict.
+fn asked(run: &RunState) -> impl Iterator<Item = &str> {
+    let started = run.started.iter();
+    started.flat_map(|s| s.invariants.iter().chain(s.expect.iter().flat_map(|e| &e.holds))).map(String::as_str)
+}
+
+/// Whether the scenario asks for a rule.
+fn is_asked(run: &RunState, rule: &str) -> bool {
+    asked(run).any(|name| name == rule)
 }
 
 #[cfg(test)]
@@ -95,7 +122,9 @@ mod tests {
         let mut all: Vec<_> = names().collect();
         assert_eq!(
             all.join(" "),
-            "no-lost-request no-restart same-uid no-rollout one-owner no-orphan no-residue crds-kept sources-kept managed-by budget steps evidence watches"
+            "no-lost-request latency no-restart same-uid no-rollout one-owner no-orphan no-residue crds-kept \
+             sources-kept reconciles no-error-logs policy-enforced managed-by faults-seen \
+             budget steps evidence self-proof watches"
         );
         all.sort_unstable();
         all.dedup();

@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+pub mod attribution;
 pub mod cluster;
 pub mod codec;
 pub mod event;
@@ -22,6 +23,7 @@ pub mod fold;
 pub mod intervals;
 pub mod invariants;
 pub mod numbers;
+pub mod packed;
 pub mod redact;
 pub mod report;
 pub mod stats;

@@ -3,12 +3,14 @@
 pub mod compare;
 pub mod html;
 pub mod junit;
+pub mod sections;
 pub mod text;
 
 use std::path::Path;
 
 use serde::Serialize;
 
+use crate::event::Expectation;
 use crate::fmt;
 use crate::fold::{ProbeState, RunState};
 use crate::stats::Percentiles;
@@ -134,9 +136,10 @@ pub fn next(run: &RunState, judgement: &Judgement) -> Vec<String> {
     let scenario = run.started.as_ref().map_or("SCENARIO", |s| s.scenario.as_str());
     let decided_by = |rule: &str| judgement.deciding().any(|f| f.rule == rule);
     let mut next = Vec::new();
+    let expect = run.started.as_ref().and_then(|s| s.expect.as_ref());
     match judgement.verdict {
-        Verdict::Pass if judgement.as_expected => {}
         _ if judgement.as_expected => {}
+        verdict if expect.is_some_and(|expect| expect.verdict == verdict) => next.extend(unmet(judgement, expect)),
         Verdict::Pass => next.push(
             "the run passed where its scenario expects otherwise: what it is meant to catch was not caught".to_owned(),
         ),
@@ -146,7 +149,10 @@ pub fn next(run: &RunState, judgement: &Judgement) -> Vec<String> {
                 next.push(format!("look at {place} and at what its wait saw last"));
             }
             if decided_by("no-lost-request") || decided_by("budget") {
-                next.push("follow the outage up the time axis: the step above it is what was running".to_owned());
+                next.push(
+                    "follow the outage up the time axis, and look at what changed around it below the outage"
+                        .to_owned(),
+                );
             }
         }
         Verdict::Infra => {
@@ -166,6 +172,16 @@ pub fn next(run: &RunState, judgement: &Judgement) -> Vec<String> {
         next.push(format!("after the verdict, {}: {}{hint}", trouble.what, trouble.error));
     }
     next
+}
+
+/// What the scenario expects beside the verdict, and did not get.
+fn unmet(judgement: &Judgement, expect: Option<&Expectation>) -> Vec<String> {
+    let says = |rule: &String, verdict| judgement.findings.iter().any(|f| f.rule == *rule && f.verdict == verdict);
+    let Some(expect) = expect else { return vec![] };
+    let rule = expect.rule.iter().filter(|rule| !says(rule, judgement.verdict));
+    let rule = rule.map(|rule| format!("the scenario expects {} by {rule}: another rule decided", judgement.verdict));
+    let holds = expect.holds.iter().filter(|rule| !says(rule, Verdict::Pass));
+    rule.chain(holds.map(|rule| format!("the scenario expects {rule} to hold nevertheless, and it does not"))).collect()
 }
 
 /// How the run ended, in a few words: `fail, as expected`.
@@ -192,4 +208,29 @@ fn sign(verdict: Verdict) -> &'static str {
 /// `rule — message`.
 fn line(finding: &Finding) -> String {
     format!("{} — {}", finding.rule, finding.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Failure;
+    use crate::testing::Record;
+    use crate::verdict::judge;
+
+    #[test]
+    fn what_was_expected_and_did_not_come_is_named() {
+        let expect = Expectation {
+            verdict: Verdict::Fail,
+            rule: Some("steps".into()),
+            holds: vec!["evidence".into(), "budget".into(), "faults-seen".into()],
+        };
+        let run = Record::good().fail(200, Failure::Refused).expect(Some(expect)).fold();
+        let judgement = judge(&run);
+        assert!(!judgement.as_expected);
+        insta::assert_snapshot!(next(&run, &judgement).join("\n"), @r"
+        the scenario expects fail by steps: another rule decided
+        the scenario expects budget to hold nevertheless, and it does not
+        the scenario expects faults-seen to hold nevertheless, and it does not
+        ");
+    }
 }

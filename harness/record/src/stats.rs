@@ -37,6 +37,21 @@ impl Distribution {
         }
     }
 
+    /// Adds every value of another.
+    pub fn add(&mut self, other: &Self) {
+        match (&mut self.0, &other.0) {
+            // Both have the same bounds: this does not fail.
+            (Some(own), Some(other)) => _ = own.add(other),
+            (None, Some(other)) => self.0 = Some(other.clone()),
+            (_, None) => {}
+        }
+    }
+
+    /// How many values it has.
+    pub fn count(&self) -> u64 {
+        self.0.as_ref().map_or(0, Histogram::len)
+    }
+
     /// Its percentiles, if there is any value.
     pub fn percentiles(&self) -> Option<Percentiles> {
         let h = self.0.as_ref().filter(|h| !h.is_empty())?;
@@ -200,6 +215,21 @@ mod tests {
         let p = d.percentiles().unwrap();
         assert_eq!(p.p50, 1);
         assert!(p.max >= HIGHEST_US, "{p:?}");
+    }
+
+    #[test]
+    fn distributions_add_up() {
+        let of = |values: &[u32]| {
+            let mut d = Distribution::default();
+            values.iter().for_each(|v| d.record(*v));
+            d
+        };
+        let (mut sum, nothing) = (Distribution::default(), Distribution::default());
+        for part in [&nothing, &of(&[100, 200]), &nothing, &of(&[50_000])] {
+            sum.add(part);
+        }
+        assert_eq!((sum.count(), sum.percentiles()), (3, of(&[100, 200, 50_000]).percentiles()));
+        assert_eq!(nothing.count(), 0);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::cluster::{Manager, ObjectSeen, Owner, Parts};
 use crate::event::{
-    Budget, Event, EventKind, Expectation, FORMAT, Failure, Outcome, PhaseInfo, Place, ProbeInfo, RunStarted,
-    SampleBlock,
+    Budget, Event, EventKind, Expectation, FORMAT, Failure, Outcome, OwnRule, PhaseInfo, PhaseRole, Place, ProbeInfo,
+    RunStarted, SampleBlock,
 };
 use crate::fold::RunState;
 
@@ -23,6 +23,7 @@ pub struct Record {
     samples: u64,
     failures: BTreeMap<u64, Failure>,
     slips: BTreeMap<u64, u32>,
+    delays: BTreeMap<u64, u32>,
     planned: u64,
     outcome: Outcome,
     extra: Vec<Event>,
@@ -61,6 +62,7 @@ impl Record {
             samples: 400,
             failures: BTreeMap::new(),
             slips: BTreeMap::new(),
+            delays: BTreeMap::new(),
             planned: 400,
             outcome: Outcome::Done,
             extra: Vec::new(),
@@ -79,6 +81,17 @@ impl Record {
     /// Sample `i` is sent late.
     pub fn late(mut self, i: u64, ms: u32) -> Self {
         self.slips.insert(i, ms * 1_000);
+        self
+    }
+
+    /// Sample `i` is answered that much later.
+    pub fn slow(mut self, i: u64, ms: u32) -> Self {
+        self.delays.insert(i, ms * 1_000);
+        self
+    }
+
+    pub fn role(mut self, phase: usize, role: PhaseRole) -> Self {
+        self.started.phases[phase].role = role;
         self
     }
 
@@ -113,6 +126,18 @@ impl Record {
         self
     }
 
+    /// Announces a self-proof.
+    pub fn proving(mut self) -> Self {
+        self.started.self_proof = true;
+        self
+    }
+
+    /// Adds a rule of the scenario's own.
+    pub fn rule(mut self, name: &str, cel: &str) -> Self {
+        self.started.rules.push(OwnRule { name: name.into(), cel: cel.into() });
+        self
+    }
+
     pub fn expect(mut self, expect: Option<Expectation>) -> Self {
         self.started.expect = expect;
         self
@@ -131,6 +156,26 @@ impl Record {
         let (from, to) = (from_ms * MS, to_ms * MS);
         let kind = EventKind::SamplerOutage { probe: PROBE.into(), from, to, reason: "the host was busy".into() };
         self.with(to, kind)
+    }
+
+    /// Another probe, from the start to the end: one sample for each sign, `.` good and `x` refused, at the times of
+    /// [`PROBE`]'s.
+    pub fn probing(mut self, name: &str, kind: &str, samples: &str) -> Self {
+        let info = ProbeInfo { probe: name.into(), kind: kind.into(), place: "inside".into(), ..probe() };
+        let failed = (0u32..).zip(samples.chars()).filter(|(_, c)| *c == 'x').map(|(i, _)| (i, Failure::Refused));
+        let block = SampleBlock {
+            probe: name.into(),
+            start: 0,
+            interval: 50 * MS,
+            latency: vec![1_200; samples.len()],
+            slip: vec![40; samples.len()],
+            failed: failed.collect(),
+        };
+        let planned = samples.len() as u64;
+        self.extra.push(Event { t: 0, kind: EventKind::ProbeStarted(info) });
+        // When all phases are known: a sample's phase is told by its intended time.
+        self.extra.push(Event { t: 20_300 * MS, kind: EventKind::Samples(block) });
+        self.with(20_400 * MS, EventKind::ProbeStopped { probe: name.into(), planned })
     }
 
     pub fn with(mut self, t: u64, kind: EventKind) -> Self {
@@ -165,6 +210,10 @@ impl Record {
         change(&mut seen.0);
         let kind = EventKind::Object(Box::new(seen.0.clone()));
         self.with(t, kind)
+    }
+
+    pub fn commit(self, t: u64, revision: &str) -> Self {
+        self.with(t, EventKind::Committed { revision: revision.into() })
     }
 
     pub fn gone(mut self, t: u64, object: &str) -> Self {
@@ -231,13 +280,18 @@ impl Record {
         events
     }
 
+    fn latency(&self, i: u64) -> u32 {
+        let extra = |of: &BTreeMap<u64, u32>| *of.get(&i).unwrap_or(&0);
+        extra(&self.slips) + extra(&self.delays) + 1_000 + i as u32 % 7 * 100
+    }
+
     fn block(&self, first: u64) -> SampleBlock {
         let all = first..first + 20;
         SampleBlock {
             probe: PROBE.into(),
             start: first * 50 * MS,
             interval: 50 * MS,
-            latency: all.clone().map(|i| self.slips.get(&i).unwrap_or(&0) + 1_000 + i as u32 % 7 * 100).collect(),
+            latency: all.clone().map(|i| self.latency(i)).collect(),
             slip: all.clone().map(|i| *self.slips.get(&i).unwrap_or(&40)).collect(),
             failed: all.filter_map(|i| Some(((i - first) as u32, self.failures.get(&i)?.clone()))).collect(),
         }

@@ -175,11 +175,10 @@ fn judged(run: &RunState, complete: bool) -> Judgement {
     let as_expected = match expected {
         None => verdict == Verdict::Pass,
         Some(expected) => {
+            let says = |rule: &String, verdict| findings.iter().any(|f| f.rule == *rule && f.verdict == verdict);
             verdict == expected.verdict
-                && expected
-                    .rule
-                    .as_ref()
-                    .is_none_or(|rule| findings.iter().any(|f| f.rule == *rule && f.verdict == verdict))
+                && expected.rule.as_ref().is_none_or(|rule| says(rule, verdict))
+                && expected.holds.iter().all(|rule| says(rule, Verdict::Pass))
         }
     };
     findings.sort_by_key(|f| f.verdict);
@@ -197,6 +196,12 @@ mod tests {
         Some(Expectation { verdict, rule: rule.map(str::to_owned), holds: vec![] })
     }
 
+    /// Expects the loss of a request, and that the rules hold nevertheless.
+    fn holding(rules: &[&str]) -> Option<Expectation> {
+        let holds = rules.iter().map(|rule| (*rule).to_owned()).collect();
+        Some(Expectation { verdict: Verdict::Fail, rule: Some("no-lost-request".into()), holds })
+    }
+
     #[rstest]
     #[case::all_good(Record::good(), Verdict::Pass, 0)]
     #[case::lost_request(Record::good().fail(3, Failure::Refused), Verdict::Fail, 1)]
@@ -212,6 +217,14 @@ mod tests {
     #[case::expected_fail_by_another_rule(
         Record::good().fail(3, Failure::Refused).expect(expectation(Verdict::Fail, Some("steps"))), Verdict::Fail, 1)]
     #[case::pass_where_a_fail_was_expected(Record::good().expect(expectation(Verdict::Fail, None)), Verdict::Pass, 1)]
+    #[case::expected_fail_while_another_rule_holds(
+        Record::good().fail(3, Failure::Refused).expect(holding(&["steps", "evidence"])), Verdict::Fail, 0)]
+    #[case::expected_fail_but_another_rule_does_not_hold(
+        Record::good().fail(3, Failure::Refused).planned(1000).expect(holding(&["evidence"])), Verdict::Fail, 1)]
+    #[case::a_rule_that_must_hold_is_judged_unasked(
+        Record::good().fail(3, Failure::Refused).expect(holding(&["budget"])), Verdict::Fail, 0)]
+    #[case::a_rule_that_must_hold_is_unknown(
+        Record::good().fail(3, Failure::Refused).expect(holding(&["no-such-rule"])), Verdict::Fail, 1)]
     #[case::expected_inconclusive(
         Record::good().planned(1000).expect(expectation(Verdict::Inconclusive, Some("evidence"))), Verdict::Inconclusive, 0)]
     fn the_first_that_applies_wins(#[case] record: Record, #[case] verdict: Verdict, #[case] code: u8) {

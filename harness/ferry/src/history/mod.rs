@@ -295,7 +295,6 @@ mod tests {
             recorder::start(Clock::start(), redactor, record, Box::new(Blind), Default::default()).unwrap();
         events(run, Outcome::Done).into_iter().for_each(|event| recorder.emit(event.kind));
         let judgement = recorder.judge().await.unwrap();
-        recorder.emit(EventKind::Verdict(judgement.clone()));
         remember(&recorder, &judgement, file.to_path_buf()).await;
         dispatcher.close().state
     }

@@ -188,7 +188,6 @@ async fn finish(
     signals: tokio::task::JoinHandle<()>,
 ) -> Result<Finished, Problem> {
     let judgement = recorder.judge().await.ok_or_else(|| Problem::infra("the record's thread ended early"))?;
-    recorder.emit(EventKind::Verdict(judgement.clone()));
     // After it: a signal that comes while the history is asked must not make the record disagree with its verdict.
     history::remember(&recorder, &judgement, history).await;
 

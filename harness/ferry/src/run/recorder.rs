@@ -32,6 +32,8 @@ pub struct Recorder {
 enum Message {
     Event(Event),
     Question(Question),
+    /// Judge what was noted so far, and note the verdict: nothing comes between.
+    Judge(oneshot::Sender<Judgement>),
     Close,
 }
 
@@ -63,27 +65,40 @@ pub fn start(
     cancel: CancellationToken,
 ) -> std::io::Result<(Recorder, Dispatcher)> {
     let (sender, receiver) = mpsc::channel();
+    let secrets = redactor.clone();
     let thread = std::thread::Builder::new().name("ferry-record".into()).spawn(move || {
         let mut closed = Closed { state: RunState::default(), write_error: None };
         let mut last = 0;
+        let mut note = |mut event: Event, closed: &mut Closed, view: &mut dyn View| {
+            // Senders stamp their events themselves; two threads may swap by microseconds on the way here.
+            event.t = event.t.max(last);
+            last = event.t;
+            // What is shown and judged must be what the file will say.
+            secrets.event(&mut event);
+            if closed.write_error.is_none()
+                && let Err(error) = record.append(&event)
+            {
+                closed.write_error = Some(error);
+                cancel.cancel();
+            }
+            closed.state.apply(&event);
+            view.event(&event, &closed.state);
+            last
+        };
+        let mut now = 0;
         loop {
             match receiver.recv_timeout(TICK) {
-                Ok(Message::Event(mut event)) => {
-                    // Senders stamp their events themselves; two threads may swap by microseconds on the way here.
-                    event.t = event.t.max(last);
-                    last = event.t;
-                    if closed.write_error.is_none()
-                        && let Err(error) = record.append(&event)
-                    {
-                        closed.write_error = Some(error);
-                        cancel.cancel();
-                    }
-                    closed.state.apply(&event);
-                    view.event(&event, &closed.state);
-                }
+                Ok(Message::Event(event)) => now = note(event, &mut closed, &mut *view),
                 Ok(Message::Question(question)) => question(&closed.state),
+                Ok(Message::Judge(answer)) => {
+                    let judgement = verdict::judge_live(&closed.state);
+                    let kind = EventKind::Verdict(judgement.clone());
+                    now = note(Event { t: clock.now(), kind }, &mut closed, &mut *view);
+                    // Whoever asked may have given up meanwhile.
+                    let _ = answer.send(judgement);
+                }
                 Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => view.tick(last, &closed.state),
+                Err(RecvTimeoutError::Timeout) => view.tick(now, &closed.state),
             }
         }
         view.close(&closed.state);
@@ -138,9 +153,11 @@ impl Recorder {
         result
     }
 
-    /// The judgement over everything noted so far.
+    /// The judgement over everything noted so far, which is then noted too; none after the record is closed.
     pub async fn judge(&self) -> Option<Judgement> {
-        self.ask(verdict::judge_live).await
+        let (sender, answer) = oneshot::channel();
+        self.sender.send(Message::Judge(sender)).ok()?;
+        answer.await.ok()
     }
 
     /// Asks something of the run's state after everything noted so far; none after the record is closed. The answer holds

@@ -1,10 +1,13 @@
 //! One probe, folded.
 
+mod steady;
+
 use std::collections::BTreeMap;
 
 use crate::event::{Failure, Nanos, ProbeInfo, SampleBlock};
 use crate::intervals::{Interval, IntervalSet, Outage, OutageTracker};
-use crate::stats::{SampleStats, Series, late_after};
+use crate::stats::{Distribution, SampleStats, Series, late_after};
+use steady::Steady;
 
 /// Outages kept with their times; further ones only count.
 const MAX_OUTAGES: usize = 10_000;
@@ -59,6 +62,7 @@ pub struct ProbeState {
     outages: Vec<Outage>,
     tracker: OutageTracker,
     failures: Vec<FailedSample>,
+    steady: Steady,
     planned: u64,
 }
 
@@ -90,6 +94,12 @@ impl ProbeState {
     pub fn doubtful(&self) -> impl Iterator<Item = &FailedSample> {
         // A failure that was known at once still waited for a moment.
         self.failures.iter().filter(|f| self.gaps.overlaps(&Interval::new(f.at, f.until.max(f.at + 1))))
+    }
+
+    /// Latencies in each phase of the good samples that were asked and answered while the sampler was awake: what they
+    /// show is the workload's alone.
+    pub fn steady(&self) -> BTreeMap<Option<usize>, Distribution> {
+        self.steady.by_phase(&self.gaps)
     }
 
     pub(super) fn start(&mut self, info: ProbeInfo) {
@@ -125,6 +135,10 @@ impl ProbeState {
             self.series.record(at, *latency, failure.is_some());
             if late {
                 self.gaps.insert(Interval::new(at, at.saturating_add(slip_ns)));
+            }
+            self.steady.settle(at, &self.gaps);
+            if failure.is_none() {
+                self.steady.sample(at, *latency, *slip, phase);
             }
             match failure {
                 Some(failure) => {

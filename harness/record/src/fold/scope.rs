@@ -1,12 +1,12 @@
 //! What the rules about objects look at: since when, whose objects, and which changes are meant.
 
 use super::RunState;
-use crate::cluster::{ObjectSeen, Parts, is_flux_group};
+use crate::cluster::{LAB, ObjectSeen, Parts, is_flux_group};
 use crate::event::{Nanos, Outcome, PhaseRole};
 use crate::intervals::Interval;
 
 /// Namespaces that come with the cluster, and the harness' own.
-const SYSTEM: [&str; 2] = ["local-path-storage", "ferry-lab"];
+const SYSTEM: [&str; 2] = ["local-path-storage", LAB];
 
 impl RunState {
     /// From the end of the first phase of the scenario, which brings everything up, to the last thing known before the

@@ -1,7 +1,7 @@
 //! `budget`: each phase kept the disruption that it was given.
 
 use super::Invariant;
-use super::no_lost_request::{budget, failures_by_phase};
+use super::no_lost_request::{budget, failures_by_phase, is_request, requests};
 use crate::fmt;
 use crate::fold::RunState;
 use crate::verdict::{Evidence, Finding, Verdict};
@@ -25,11 +25,11 @@ impl Invariant for Budgets {
     }
 
     fn judge(&self, run: &RunState) -> Finding {
-        if run.sample_totals().0 == 0 {
+        if requests(run).all(|(_, probe)| probe.total.taken == 0) {
             return Finding::new(self.name(), Verdict::Inconclusive, "no sample was taken");
         }
         let failures = failures_by_phase(run);
-        let outages = run.outages();
+        let outages: Vec<_> = run.outages().into_iter().filter(|(probe, _)| is_request(run, probe)).collect();
         let mut finding = Finding::new(self.name(), Verdict::Pass, "");
         let (mut over, mut doubtful, mut judged) = (Vec::new(), Vec::new(), 0);
         for (index, phase) in run.phases.iter().enumerate().filter(|(_, p)| p.started.is_some()) {

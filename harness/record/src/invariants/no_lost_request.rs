@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::Invariant;
 use super::observed::going_on;
+use super::policy_enforced::is_canary;
+use crate::attribution::Causes;
 use crate::event::Budget;
 use crate::fmt;
-use crate::fold::RunState;
+use crate::fold::{ProbeState, RunState};
 use crate::intervals::Outage;
 use crate::verdict::{Evidence, Finding, Verdict};
 
@@ -27,7 +29,8 @@ impl Invariant for NoLostRequest {
     }
 
     fn judge(&self, run: &RunState) -> Finding {
-        let (taken, failed) = run.sample_totals();
+        let (taken, failed) = requests(run)
+            .fold((0, 0), |(taken, failed), (_, probe)| (taken + probe.total.taken, failed + probe.total.failed));
         if taken == 0 {
             return Finding::new(self.name(), Verdict::Inconclusive, "no sample was taken");
         }
@@ -69,9 +72,11 @@ impl Invariant for NoLostRequest {
         };
 
         let mut finding = Finding::new(self.name(), verdict, message);
-        let outages = run.outages();
+        let outages: Vec<_> = run.outages().into_iter().filter(|(probe, _)| is_request(run, probe)).collect();
+        let causes = Causes::new(run);
         for (probe, outage) in outages.iter().take(MAX_LISTED) {
             finding.details.push(describe(run, probe, outage));
+            finding.details.extend(causes.line(run, probe, outage).map(|line| format!("  {line}")));
             finding.evidence.push(Evidence::Outage {
                 probe: (*probe).to_owned(),
                 from: outage.span.from,
@@ -79,7 +84,7 @@ impl Invariant for NoLostRequest {
                 failed: outage.failed,
             });
         }
-        let dropped: u64 = run.probes.values().map(|p| p.outages_dropped).sum();
+        let dropped: u64 = requests(run).map(|(_, probe)| probe.outages_dropped).sum();
         let more = outages.len().saturating_sub(MAX_LISTED) as u64 + dropped;
         if more > 0 {
             finding.details.push(format!("and {}", fmt::count(more, "more outage")));
@@ -88,7 +93,18 @@ impl Invariant for NoLostRequest {
     }
 }
 
-/// Failed samples of a phase, over all probes.
+/// Probes whose samples are requests that must not be lost. Canaries are not: they ask whether a policy is enforced, and
+/// `policy-enforced` judges them.
+pub(super) fn requests(run: &RunState) -> impl Iterator<Item = (&str, &ProbeState)> {
+    run.probes.iter().map(|(name, probe)| (name.as_str(), probe)).filter(|(_, probe)| !is_canary(probe))
+}
+
+/// Whether a probe of that name is one of [`requests`].
+pub(super) fn is_request(run: &RunState, probe: &str) -> bool {
+    run.probes.get(probe).is_none_or(|probe| !is_canary(probe))
+}
+
+/// Failed samples of a phase, over all requests.
 #[derive(Default)]
 pub(super) struct Failures {
     pub failed: u64,
@@ -98,7 +114,7 @@ pub(super) struct Failures {
 /// Failed samples by the phase of their intended time; `None` between phases.
 pub(super) fn failures_by_phase(run: &RunState) -> BTreeMap<Option<usize>, Failures> {
     let mut phases: BTreeMap<Option<usize>, Failures> = BTreeMap::new();
-    for probe in run.probes.values() {
+    for (_, probe) in requests(run) {
         for (phase, stats) in &probe.by_phase {
             phases.entry(*phase).or_default().failed += stats.failed;
         }
@@ -134,7 +150,7 @@ pub(super) fn describe(run: &RunState, probe: &str, outage: &Outage) -> String {
 mod tests {
     use super::*;
     use crate::event::Failure;
-    use crate::testing::Record;
+    use crate::testing::{MS, Record, SECOND};
     use rstest::rstest;
 
     // Sample 100 is due in bootstrap, 200 to 389 in take over, 10 before either.
@@ -158,6 +174,10 @@ mod tests {
         "1 of 400 samples failed while the sampler itself was out: not the workload's fault for certain")]
     #[case::sampler_was_late_elsewhere(
         Record::good().late(200, 90).fail(300, Failure::Timeout), Verdict::Fail, "1 of 400 samples failed")]
+    #[case::canaries_are_no_requests(
+        Record::good().probing("db-denied/inside/new", "canary", ".xx."), Verdict::Pass, "none of 400 samples failed")]
+    #[case::other_probes_are(
+        Record::good().probing("api/inside/new", "kube-api", ".xx."), Verdict::Fail, "2 of 404 samples failed")]
     #[case::no_samples(Record::good().without_samples(), Verdict::Inconclusive, "no sample was taken")]
     fn judged(#[case] record: Record, #[case] verdict: Verdict, #[case] message: &str) {
         let finding = NoLostRequest.judge(&record.fold());
@@ -176,6 +196,16 @@ mod tests {
         web/outside/new out for 50 ms from 12:00:19.950 (+0:19.950) to 12:00:20.000 (+0:20.000), the end of the samples: status 503 ×1; between phases
         ");
         assert_eq!(finding.evidence.len(), 2);
+    }
+
+    #[test]
+    fn what_changed_around_an_outage_is_named_below_it() {
+        let record = Record::good().fail(200, Failure::Refused).watched().object(4 * SECOND, "pod/apps/web-1", |_| {});
+        let finding = NoLostRequest.judge(&record.gone(9_900 * MS, "pod/apps/web-1").fold());
+        insta::assert_snapshot!(finding.details.join("\n"), @r"
+        web/outside/new out for 50 ms from 12:00:10.000 (+0:10.000) to 12:00:10.050 (+0:10.050): refused ×1; phase take over, step 2 (install-operator it)
+          likely: pod/apps/web-1 is gone, 100 ms before
+        ");
     }
 
     #[test]

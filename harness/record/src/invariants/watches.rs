@@ -38,8 +38,8 @@ impl Invariant for Watches {
 
     /// It is evidence for others: what they saw is all there was.
     fn always(&self, run: &RunState) -> bool {
-        let asked = run.started.as_ref().map_or(&[][..], |s| &s.invariants);
-        super::TABLE.iter().any(|rule| rule.reads_watches() && asked.iter().any(|name| name == rule.name()))
+        let asked = super::TABLE.iter().any(|rule| rule.reads_watches() && super::is_asked(run, rule.name()));
+        asked || super::own_rules::read_watches(run)
     }
 
     fn judge(&self, run: &RunState) -> Finding {

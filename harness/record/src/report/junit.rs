@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
+use super::sections::{self, Section};
 use super::{ReportError, headline, next};
 use crate::event::{Nanos, Outcome};
 use crate::fmt;
@@ -48,12 +49,27 @@ fn report(run: &RunState, judgement: &Judgement) -> Report {
     }
     let mut said = format!("{scenario} [{cell}]: {}", headline(judgement));
     next(run, judgement).iter().for_each(|todo| said += &format!("\nnext: {todo}"));
+    sections::all(run).into_iter().for_each(|section| said += &told(section));
     suite.set_system_out(said);
 
     let mut report = Report::new("ferry");
     report.set_time(Duration::from_nanos(run.now));
     report.add_test_suite(suite);
     report
+}
+
+/// A section as lines of text.
+fn told(section: Section) -> String {
+    /// Rows written; the page and the record have more.
+    const MAX_ROWS: usize = 100;
+    let section = section.at_most(MAX_ROWS);
+    let mut text = format!("\n\n{} ({})", section.title, section.about);
+    for row in &section.rows {
+        let cells: Vec<String> = row.cells.iter().map(|cell| cell.replace('\n', ", ")).collect();
+        text += &format!("\n{} {}", if row.bad { "!" } else { "-" }, cells.join(" | ").trim_end_matches([' ', '|']));
+    }
+    section.more().into_iter().for_each(|more| text += &format!("\n{more}"));
+    text
 }
 
 fn phase_case(run: &RunState, index: usize, phase: &Phase, as_expected: bool) -> TestCase {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use owo_colors::{OwoColorize, Style as Paint};
 
+use super::sections::{self, Section};
 use super::{ProbeRow, headline, line, next, probe_rows, sign, time_rows};
 use crate::fmt;
 use crate::fold::{ReadRun, RunState};
@@ -89,6 +90,8 @@ fn write_summary(out: &mut String, run: &RunState, judgement: &Judgement, style:
         table(out, style, &probe_table(&probes))?;
     }
 
+    write_sections(out, judgement, style, sections::all(run))?;
+
     let times: Vec<_> = time_rows(run).into_iter().map(|r| vec![r.name, r.took, r.share]).collect();
     writeln!(out)?;
     let head = ["time", "took", "share"].map(str::to_owned).to_vec();
@@ -111,14 +114,57 @@ fn write_summary(out: &mut String, run: &RunState, judgement: &Judgement, style:
 
 /// How the run compares with earlier ones, if it said so.
 fn write_history(out: &mut String, run: &RunState) -> std::fmt::Result {
-    let group = |key: &str| key.split('.').next() == Some(super::HISTORY);
-    for (i, (_, says)) in run.facts.iter().filter(|(key, _)| group(key)).enumerate() {
+    for (i, (_, says)) in run.facts.iter().filter(|(key, _)| is_history(key)).enumerate() {
         if i == 0 {
             writeln!(out)?;
         }
         writeln!(out, "  {} {says}", if i == 0 { "history:" } else { "        " })?;
     }
     Ok(())
+}
+
+/// What deserves attention of each section that no finding has told, and how much more there is.
+fn write_sections(
+    out: &mut String,
+    judgement: &Judgement,
+    style: &Style,
+    mut sections: Vec<Section>,
+) -> std::fmt::Result {
+    /// Rows shown of a section: the page has them all.
+    const MAX_ROWS: usize = 5;
+    /// Lines shown of a cell.
+    const MAX_LINES: usize = 3;
+    let is_told = |rule| judgement.findings.iter().any(|finding| finding.rule == rule);
+    sections.retain(|section| !section.told_by.is_some_and(is_told));
+    for section in &sections {
+        let bad: Vec<_> = section.rows.iter().filter(|row| row.bad).collect();
+        if bad.is_empty() {
+            continue;
+        }
+        writeln!(out, "\n  {}", style.paint(section.title.to_lowercase(), Paint::new().dimmed()))?;
+        for row in bad.iter().take(MAX_ROWS) {
+            let cells = row.cells.iter().filter(|cell| !cell.is_empty()).map(|cell| {
+                let more = if cell.lines().count() > MAX_LINES { ", …" } else { "" };
+                format!("{}{more}", cell.lines().take(MAX_LINES).collect::<Vec<_>>().join(", "))
+            });
+            writeln!(out, "    {}", style.paint(cells.collect::<Vec<_>>().join("  "), Paint::new().red()))?;
+        }
+        let more = bad.len().saturating_sub(MAX_ROWS) as u64;
+        if more > 0 {
+            writeln!(out, "    and {} more", fmt::number(more))?;
+        }
+    }
+    let count = |section: &Section| {
+        format!("{} ({})", section.title.to_lowercase(), fmt::number(section.rows.len() as u64 + section.hidden))
+    };
+    let counts: Vec<String> = sections.iter().map(count).collect();
+    match counts.is_empty() {
+        true => Ok(()),
+        false => {
+            let more = format!("more in the report: {}", counts.join(", "));
+            writeln!(out, "\n  {}", style.paint(more, Paint::new().dimmed()))
+        }
+    }
 }
 
 fn probe_table(rows: &[ProbeRow]) -> Vec<Vec<String>> {

@@ -3,15 +3,20 @@
 use serde::Serialize;
 
 use super::timeline::Timeline;
+use crate::attribution::{CauseKind, Causes};
 use crate::event::{Level, Outcome};
 use crate::fmt;
 use crate::fold::{RunState, Step};
 use crate::invariants;
+use crate::report::sections::{self, Section};
 use crate::report::{ProbeRow, TimeRow, headline, next, probe_rows, sign, time_rows};
 use crate::verdict::Judgement;
 
 /// Outages listed in the table; the axis shows all.
 const MAX_OUTAGES: usize = 200;
+
+/// Causes named of one outage, the likeliest.
+const MAX_CAUSES: usize = 8;
 
 /// Log lines shown, the latest; the record has all.
 const MAX_LOG: usize = 1_000;
@@ -38,6 +43,7 @@ pub struct View {
     steps: Vec<StepView>,
     outages: Vec<OutageView>,
     outages_hidden: u64,
+    sections: Vec<SectionView>,
     probes: Vec<ProbeRow>,
     times: Vec<TimeRow>,
     facts: Vec<(String, String)>,
@@ -89,6 +95,14 @@ struct OutageView {
     failed: String,
     kinds: String,
     during: String,
+    causes: Vec<(&'static str, String)>,
+}
+
+#[derive(Debug, Serialize)]
+struct SectionView {
+    #[serde(flatten)]
+    section: Section,
+    more: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -103,6 +117,7 @@ impl View {
         let started = run.started.as_ref();
         let text = |pick: fn(&crate::event::RunStarted) -> &str| started.map_or("", pick).to_owned();
         let outages = run.outages();
+        let causes = Causes::new(run);
         let dropped: u64 = run.probes.values().map(|p| p.outages_dropped).sum();
         let mut facts: Vec<_> = run.facts.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         if let Some(started) = started {
@@ -126,8 +141,9 @@ impl View {
             next: next(run, judgement),
             timeline: Timeline::new(run),
             steps: run.steps.values().map(|s| step(run, s)).collect(),
-            outages: outages.iter().take(MAX_OUTAGES).map(|(probe, o)| outage(run, probe, o)).collect(),
+            outages: outages.iter().take(MAX_OUTAGES).map(|(probe, o)| outage(run, &causes, probe, o)).collect(),
             outages_hidden: outages.len().saturating_sub(MAX_OUTAGES) as u64 + dropped,
+            sections: sections::all(run).into_iter().map(|s| SectionView { more: s.more(), section: s }).collect(),
             probes: probe_rows(run),
             times: time_rows(run),
             facts,
@@ -195,7 +211,7 @@ fn step(run: &RunState, step: &Step) -> StepView {
     }
 }
 
-fn outage(run: &RunState, probe: &str, outage: &crate::intervals::Outage) -> OutageView {
+fn outage(run: &RunState, causes: &Causes, probe: &str, outage: &crate::intervals::Outage) -> OutageView {
     let during = [
         run.phase_at(outage.span.from).map(|p| p.info.name.clone()),
         run.step_at(outage.span.from).map(|s| format!("{} {}", s.index + 1, s.title)),
@@ -208,6 +224,14 @@ fn outage(run: &RunState, probe: &str, outage: &crate::intervals::Outage) -> Out
         failed: fmt::number(outage.failed),
         kinds: outage.kinds.iter().map(|(k, n)| format!("{k} ×{}", fmt::number(*n))).collect::<Vec<_>>().join(", "),
         during: during.into_iter().flatten().collect::<Vec<_>>().join(" · "),
+        // The step is told beside them.
+        causes: causes
+            .of(run, probe, outage)
+            .iter()
+            .filter(|cause| cause.kind != CauseKind::Step)
+            .take(MAX_CAUSES)
+            .map(|cause| (cause.kind.as_str(), cause.to_string()))
+            .collect(),
     }
 }
 

@@ -1,32 +1,36 @@
 //! The committed samples under `reports/sample`: a made-up but plausible run, once with nothing wrong and once with a
-//! Service that points nowhere for 300 ms. The record is generated here, everything else from the record.
+//! Service that points nowhere for 300 ms and a source that loses its credentials. The record is generated here, everything
+//! else from the record.
 //!
 //! `FERRY_UPDATE_SAMPLES=1 cargo test -p ferry-record --test sample` writes them anew.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod cluster;
+
 use std::path::{Path, PathBuf};
 
 use ferry_record::codec::{RECORD_FILE, RecordWriter};
 use ferry_record::event::{
-    Budget, FORMAT, Failure, Level, Outcome, PhaseInfo, Place, ProbeInfo, RunStarted, SampleBlock,
+    Budget, FORMAT, Failure, Level, Outcome, OwnRule, PhaseInfo, PhaseRole, Place, ProbeInfo, RunStarted, SampleBlock,
 };
 use ferry_record::redact::Redactor;
 use ferry_record::report::{self, HTML_FILE, JUNIT_FILE};
 use ferry_record::verdict::{judge, judge_live};
-use ferry_record::{Event, EventKind, RunState, Verdict, fold};
+use ferry_record::{Event, EventKind, RunState, Verdict, fold, invariants};
 use rstest::rstest;
 
 const MS: u64 = 1_000_000;
 const INTERVAL: u64 = 50 * MS;
 /// When the run is judged, before it tears down.
-const VERDICT: u64 = 56_910 * MS;
+const VERDICT: u64 = 76_910 * MS;
 
 /// What goes wrong in a run.
 #[derive(Clone, Copy, PartialEq)]
 enum Story {
     Nothing,
-    /// The Service's selector matches no pod from 38.200 to 38.500 s; and the sampler itself oversleeps once.
+    /// The Service's selector matches no pod from 48.200 to 48.500 s, the sampler itself oversleeps once, and the operator's
+    /// source has no credentials for a while.
     BrokenService,
 }
 
@@ -64,7 +68,7 @@ fn record(story: Story) -> String {
     let before = events.partition_point(|e| e.t < VERDICT);
     let run: RunState = events[..before].iter().collect();
     events.insert(before, Event { t: VERDICT, kind: EventKind::Verdict(judge_live(&run)) });
-    events.push(Event { t: 59_020 * MS, kind: EventKind::RunEnded });
+    events.push(Event { t: 79_020 * MS, kind: EventKind::RunEnded });
     let mut writer = RecordWriter::new(Vec::new(), Redactor::default());
     events.iter().for_each(|event| writer.append(event).unwrap());
     String::from_utf8(writer.into_inner()).unwrap()
@@ -91,7 +95,8 @@ fn timed(story: Story) -> Vec<Event> {
         ("bundle", 2, 640),
         ("cluster", 640, 15_120),
         ("git and registry", 15_120, 16_150),
-        ("tear-down", 56_920, 59_010),
+        ("self-proof", 17_200, 24_860),
+        ("tear-down", 76_920, 79_010),
     ] {
         add(from, EventKind::ActivityStarted { activity: name.into() });
         add(to, EventKind::ActivityEnded { activity: name.into(), error: None });
@@ -100,7 +105,18 @@ fn timed(story: Story) -> Vec<Event> {
     add(15_118, log(Level::Info, "cluster ferry-7f3a is usable: DNS answers from a pod"));
     add(26_190, log(Level::Info, "3 probes start: 20 samples a second each"));
 
-    let phases = [(0, 16_200, 26_150), (1, 26_210, 47_020), (2, 47_030, 56_880)];
+    let cut = (22_110 * MS, 22_312 * MS);
+    let (fault, target) = ("cut".into(), "deployment/ferry-lab/demo".into());
+    add(22_320, EventKind::Fault { fault, target, from: cut.0, to: cut.1, margin: 4 * MS });
+    for (ms, check, message) in [
+        (21_950, "rollout", "2 pods replaced one after the other: none of 92 samples failed"),
+        (24_850, "outage", "cut for 202 ms: seen from 22.100 s to 22.350 s, edges within 50 ms and one interval"),
+    ] {
+        add(ms, EventKind::SelfProof { check: check.into(), passed: true, message: message.into() });
+    }
+
+    let phases =
+        [(0, 16_200, 26_150), (1, 26_210, 36_210), (2, 36_220, 57_020), (3, 57_030, 66_880), (4, 66_890, 76_890)];
     for (phase, from, to) in phases {
         add(from, EventKind::PhaseStarted { phase });
         add(to, EventKind::PhaseEnded { phase, outcome: Outcome::Done });
@@ -108,13 +124,15 @@ fn timed(story: Story) -> Vec<Event> {
     let steps = [
         (0, 16_200, 22_410, "bootstrap", "flux bootstrap git, path clusters/test", 21, 120),
         (0, 22_420, 26_140, "wait", "kustomization/flux-system/apps is ready", 22, 300),
-        (1, 26_210, 31_040, "install-operator", "install Flux Operator 0.59.0", 26, 180),
-        (1, 31_050, 31_420, "apply", "apply instance.yaml", 27, 30),
-        (1, 31_430, 46_890, "wait", "fluxinstance/flux-system/flux is ready", 28, 300),
-        (1, 46_900, 47_010, "assert", "FluxReport names flux-operator as manager", 29, 30),
-        (2, 47_030, 47_640, "commit", "delete clusters/test/flux-system", 33, 30),
-        (2, 47_650, 52_310, "wait", "every source is at head", 34, 120),
-        (2, 52_320, 56_870, "commit", "a change of the web page reaches the workload", 35, 120),
+        (1, 26_210, 36_210, "sleep", "nothing is done for 10s", 12, 11),
+        (2, 36_220, 41_040, "install-operator", "install Flux Operator 0.59.0", 26, 180),
+        (2, 41_050, 41_420, "apply", "apply instance.yaml", 27, 30),
+        (2, 41_430, 56_890, "wait", "fluxinstance/flux-system/flux is ready", 28, 300),
+        (2, 56_900, 57_010, "assert", "FluxReport names flux-operator as manager", 29, 30),
+        (3, 57_030, 57_640, "commit", "delete clusters/test/flux-system", 33, 30),
+        (3, 57_650, 62_310, "wait", "every source is at head", 34, 120),
+        (3, 62_320, 66_870, "commit", "a change of the web page reaches the workload", 35, 120),
+        (4, 66_890, 76_890, "sleep", "nothing more is done for 10s", 12, 11),
     ];
     for (step, (phase, from, to, kind, title, line, within)) in steps.into_iter().enumerate() {
         let place = Some(Place { file: "scenarios/single-tenant/official.yaml".into(), line, column: 9 });
@@ -125,23 +143,22 @@ fn timed(story: Story) -> Vec<Event> {
     for (ms, step, reason) in [
         (22_450, 1, "kustomization/flux-system/apps: not found"),
         (23_900, 1, "kustomization/flux-system/apps: Ready=Unknown, Reconciliation in progress"),
-        (31_460, 4, "fluxinstance/flux-system/flux: Ready=Unknown, Reconciliation in progress"),
-        (33_800, 4, "deployment/flux-system/source-controller: 0 of 1 replicas updated"),
-        (39_400, 4, "deployment/flux-system/kustomize-controller: 0 of 1 replicas updated"),
-        (44_100, 4, "fluxinstance/flux-system/flux: Ready=Unknown, waiting for health checks"),
-        (47_700, 7, "gitrepository/flux-system/flux-system: at 4d1f0a2, head is 9c3b7e1"),
+        (41_460, 5, "fluxinstance/flux-system/flux: Ready=Unknown, Reconciliation in progress"),
+        (43_800, 5, "deployment/flux-system/source-controller: 0 of 1 replicas updated"),
+        (49_400, 5, "deployment/flux-system/kustomize-controller: 0 of 1 replicas updated"),
+        (54_100, 5, "fluxinstance/flux-system/flux: Ready=Unknown, waiting for health checks"),
+        (57_700, 8, "gitrepository/flux-system/flux-system: at 4d1f0a2, head is 9c3b7e1"),
     ] {
         add(ms, EventKind::NotYet { step, reason: reason.into() });
     }
     if story == Story::BrokenService {
-        add(38_205, log(Level::Warn, "service/apps/web has no endpoints"));
-        add(38_510, log(Level::Info, "service/apps/web has 2 endpoints"));
         for probe in ["web/outside/new", "web/outside/reused"] {
             let reason = "the sampler woke 130 ms late: the host's CPU was busy".into();
-            let (from, to) = (43_060 * MS, 43_190 * MS);
-            add(43_190, EventKind::SamplerOutage { probe: probe.into(), from, to, reason });
+            let (from, to) = (53_060 * MS, 53_190 * MS);
+            add(53_190, EventKind::SamplerOutage { probe: probe.into(), from, to, reason });
         }
     }
+    events.extend(cluster::events(story));
     for (seed, (place, connection, base)) in
         [("outside", "new", 1_450), ("outside", "reused", 720), ("inside", "new", 890)].into_iter().enumerate()
     {
@@ -151,12 +168,12 @@ fn timed(story: Story) -> Vec<Event> {
 }
 
 fn started() -> Event {
-    let phase = |name: &str, steps| PhaseInfo {
+    let phase = |name: &str, steps, role, changes: &[&str]| PhaseInfo {
         name: name.into(),
         budget: Budget::default(),
         steps,
-        role: Default::default(),
-        changes: vec![],
+        role,
+        changes: changes.iter().map(|pattern| (*pattern).to_owned()).collect(),
     };
     let host = [
         ("cores", "2"),
@@ -173,21 +190,34 @@ fn started() -> Event {
         cell: "k8s_1_34::kind".into(),
         ferry: "0.1.0".into(),
         wall: "2026-11-21T12:03:04.118Z".parse().unwrap(),
-        phases: vec![phase("bootstrap", 2), phase("take over", 4), phase("clean up", 3)],
-        invariants: vec!["no-lost-request".into(), "budget".into()],
-        rules: vec![],
+        phases: vec![
+            phase("bootstrap", 2, PhaseRole::Scenario, &[]),
+            phase("quiet", 1, PhaseRole::Quiet, &[]),
+            phase("take over", 4, PhaseRole::Scenario, &[]),
+            phase("clean up", 3, PhaseRole::Scenario, &["configmap/apps/page"]),
+            phase("soak", 1, PhaseRole::Soak, &[]),
+        ],
+        // Nothing is cut but by the self-proof, and no policy keeps anything out.
+        invariants: invariants::names()
+            .filter(|name| !["faults-seen", "policy-enforced", "self-proof", "watches"].contains(name))
+            .map(str::to_owned)
+            .collect(),
+        rules: vec![OwnRule {
+            name: "fast-take-over".into(),
+            cel: "phases['take over'].seconds < 60 && commits.all(c, c.seconds < 30)".into(),
+        }],
         flux_namespace: "flux-system".into(),
-        self_proof: false,
+        self_proof: true,
         expect: None,
         host: host.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
     };
     Event { t: 0, kind: EventKind::RunStarted(Box::new(started)) }
 }
 
-/// One probe: 610 samples from 26.2 s on, in blocks of a second.
+/// One probe: 1,010 samples from 26.2 s on, in blocks of a second.
 fn probe(story: Story, seed: u64, place: &str, connection: &str, base: u32) -> Vec<Event> {
     let name = format!("web/{place}/{connection}");
-    let (start, planned) = ((26_200 + seed * 7) * MS, 610);
+    let (start, planned) = ((26_200 + seed * 7) * MS, 1_010);
     let info = ProbeInfo {
         probe: name.clone(),
         kind: "http".into(),
@@ -210,16 +240,16 @@ fn probe(story: Story, seed: u64, place: &str, connection: &str, base: u32) -> V
         for (index, i) in (first..planned.min(first + 20)).enumerate() {
             let due = (start + i * INTERVAL) / MS;
             // Controllers that start take their share of two cores.
-            let busy = u32::from((31_500..46_000).contains(&due));
+            let busy = u32::from((41_500..56_000).contains(&due));
             let mut slip = 18 + random.below(60) + random.rarely(30, 900);
             let mut latency =
                 base + random.below(base / 3) + random.rarely(14, 3_000 + busy * 9_000) + busy * random.below(900);
             if story == Story::BrokenService {
-                if place == "outside" && (43_060..43_190).contains(&due) {
-                    slip = (43_190 - due as u32) * 1_000;
+                if place == "outside" && (53_060..53_190).contains(&due) {
+                    slip = (53_190 - due as u32) * 1_000;
                 }
                 // A connection made before still leads to a pod; a new one finds none.
-                if connection == "new" && (38_200..38_500).contains(&due) {
+                if connection == "new" && (48_200..48_500).contains(&due) {
                     // Published ports accept first and then reset; inside, nobody accepts.
                     let failure = if place == "outside" { Failure::Reset } else { Failure::Refused };
                     block.failed.push((index as u32, failure));

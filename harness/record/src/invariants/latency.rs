@@ -1,0 +1,198 @@
+//! `latency`: the workload answers about as fast as it did while nothing was done to it.
+
+use super::Invariant;
+use super::no_lost_request::requests;
+use crate::event::{Nanos, PhaseInfo, PhaseRole};
+use crate::fmt;
+use crate::fold::{Phase, ProbeState, RunState};
+use crate::stats::{Distribution, LATE_FLOOR, Percentiles};
+use crate::verdict::{Evidence, Finding, Verdict};
+
+/// Samples that a 99th percentile needs: with fewer it is the highest of them.
+pub const MIN_SAMPLES: u64 = 100;
+
+/// How much slower p99 may be than in the quiet phase: five times, and at least 50 ms more.
+///
+/// 50 ms is what a sample may be late without being counted as late ([`LATE_FLOOR`]), so that the harness's own share of two
+/// busy cores breaks nothing. Answers of a local cluster take 1 ms to 20 ms; queueing, retries and retransmissions (200 ms
+/// and more, the least retransmission timeout of Linux) are far beyond both limits.
+pub const P99: Allowance = Allowance { times: 5, more_us: LATE_FLOOR / 1_000 };
+
+/// How much slower a single answer may be than the slowest one in the quiet phase: ten times, and at least 500 ms more.
+///
+/// One sample in thousands meets a compaction or a scheduling stall of a node on a laptop; one that had to send its SYN a
+/// second time took a second more (the first retransmission timeout, RFC 6298).
+pub const MAX: Allowance = Allowance { times: 10, more_us: 500_000 };
+
+/// A limit over a baseline: the higher of a multiple and a sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// Times the baseline.
+    pub times: u64,
+    /// Microseconds more than the baseline.
+    pub more_us: u64,
+}
+
+impl Allowance {
+    /// The limit in microseconds.
+    pub fn over(self, baseline_us: u64) -> u64 {
+        baseline_us.saturating_mul(self.times).max(baseline_us.saturating_add(self.more_us))
+    }
+}
+
+/// The rule.
+#[derive(Debug)]
+pub struct Latency;
+
+impl Invariant for Latency {
+    fn name(&self) -> &'static str {
+        "latency"
+    }
+
+    fn demands(&self) -> &'static str {
+        "in each phase, p99 and the slowest answer of each probe stay near those of the quiet phase"
+    }
+
+    fn judge(&self, run: &RunState) -> Finding {
+        let mut finding = Finding::new(self.name(), Verdict::Pass, "");
+        let (mut slower, mut unknown, mut judged) = (Vec::new(), Vec::new(), 0);
+        for (name, probe) in requests(run) {
+            let steady = probe.steady();
+            let mut quiet = Distribution::default();
+            let in_phase = |index: usize| steady.get(&Some(index));
+            for (index, _) in phases(run, |role| role == PhaseRole::Quiet) {
+                in_phase(index).into_iter().for_each(|distribution| quiet.add(distribution));
+            }
+            let base = quiet.percentiles().filter(|_| quiet.count() >= MIN_SAMPLES);
+            let Some(base) = base else {
+                unknown.push(name);
+                finding.details.push(format!(
+                    "{name}: {} in quiet phases, {MIN_SAMPLES} are needed",
+                    fmt::count(quiet.count(), "good sample")
+                ));
+                continue;
+            };
+            for (index, phase) in phases(run, |role| role != PhaseRole::Quiet) {
+                let Some(distribution) = in_phase(index) else { continue };
+                let Some(seen) = distribution.percentiles() else { continue };
+                judged += 1;
+                let wrong = compare(&base, &seen, distribution.count(), patience_us(probe, &phase.info));
+                if wrong.is_empty() {
+                    continue;
+                }
+                slower.push(format!("{name} in {}", phase.info.name));
+                for line in wrong {
+                    finding.details.push(format!("{name} in {}: {line}", phase.info.name));
+                }
+                finding.evidence.extend(phase.started.map(Evidence::At));
+            }
+        }
+        (finding.verdict, finding.message) = if !slower.is_empty() {
+            (Verdict::Fail, format!("slower than in the quiet phase: {}", slower.join(", ")))
+        } else if !unknown.is_empty() {
+            let how = match phases(run, |role| role == PhaseRole::Quiet).next() {
+                Some(_) => "a longer quiet phase or a higher rate gives them one",
+                None => "no quiet phase was run: `proof: {quiet: 10s}` gives one, `--quick` leaves it out",
+            };
+            (Verdict::Inconclusive, format!("no baseline for {}; {how}", unknown.join(", ")))
+        } else if judged == 0 {
+            (Verdict::Inconclusive, "no sample was taken in any phase: nothing can be compared".into())
+        } else {
+            let of = fmt::count(judged, "comparison");
+            (Verdict::Pass, format!("none of {of} with the quiet phase is slower"))
+        };
+        finding
+    }
+}
+
+fn phases(run: &RunState, wanted: fn(PhaseRole) -> bool) -> impl Iterator<Item = (usize, &Phase)> {
+    run.phases.iter().enumerate().filter(move |(_, phase)| wanted(phase.info.role))
+}
+
+/// What a budget adds to the slowest answer: one that waited for an outage to end is as late as the outage is long.
+fn patience_us(probe: &ProbeState, phase: &PhaseInfo) -> u64 {
+    let timeout = || probe.info.as_ref().map_or(0, |info| info.timeout);
+    let outage: Nanos = phase.budget.longest_limit().unwrap_or_else(timeout);
+    outage / 1_000
+}
+
+/// What is too slow, a line each.
+fn compare(base: &Percentiles, seen: &Percentiles, samples: u64, patience_us: u64) -> Vec<String> {
+    let limits = [
+        ("p99", seen.p99, base.p99, P99.over(base.p99), samples >= MIN_SAMPLES),
+        ("slowest", seen.max, base.max, MAX.over(base.max).saturating_add(patience_us), true),
+    ];
+    let wrong = limits.into_iter().filter(|(_, seen, _, limit, applies)| *applies && seen > limit);
+    wrong
+        .map(|(what, seen, base, limit, _)| {
+            let [seen, base, limit] = [seen, base, limit].map(fmt::latency);
+            format!("{what} {seen} of {}, {base} while quiet (at most {limit})", fmt::count(samples, "sample"))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Record;
+    use rstest::rstest;
+
+    /// Samples 90 to 189 are due in the first phase, which is quiet; 190 to 389 in the second.
+    fn quiet_first() -> Record {
+        Record::good().invariants(&["latency"]).role(0, PhaseRole::Quiet)
+    }
+
+    fn slow(from: u64, to: u64, ms: u32) -> Record {
+        (from..to).fold(quiet_first(), |record, i| record.slow(i, ms))
+    }
+
+    // All answers take 1.0 to 1.6 ms: p99 may be 51.6 ms, the slowest 501.6 ms.
+    #[rstest]
+    #[case::as_before(quiet_first(), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
+    #[case::a_little_slower(slow(200, 300, 40), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
+    #[case::one_stall(slow(200, 201, 400), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
+    #[case::p99(slow(200, 300, 60), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
+    #[case::slowest(slow(200, 201, 600), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
+    #[case::within_an_outage_allowed(slow(200, 201, 600).budget(1, 0, 200), Verdict::Pass,
+        "none of 1 comparison with the quiet phase is slower")]
+    #[case::the_sampler_was_late(quiet_first().late(200, 900), Verdict::Pass,
+        "none of 1 comparison with the quiet phase is slower")]
+    #[case::the_sampler_was_out_meanwhile(slow(200, 201, 900).sampler_outage(10_500, 10_800), Verdict::Pass,
+        "none of 1 comparison with the quiet phase is slower")]
+    #[case::the_sampler_was_out_elsewhere(slow(200, 201, 900).sampler_outage(12_000, 12_100), Verdict::Fail,
+        "slower than in the quiet phase: web/outside/new in take over")]
+    #[case::no_quiet_phase(
+        Record::good(),
+        Verdict::Inconclusive,
+        "no baseline for web/outside/new; no quiet phase was run: `proof: {quiet: 10s}` gives one, `--quick` leaves it out"
+    )]
+    #[case::quiet_but_late(quiet_first().late(100, 60), Verdict::Inconclusive,
+        "no baseline for web/outside/new; a longer quiet phase or a higher rate gives them one")]
+    #[case::no_probe(quiet_first().without_samples(), Verdict::Inconclusive,
+        "no sample was taken in any phase: nothing can be compared")]
+    #[case::only_quiet(quiet_first().role(1, PhaseRole::Quiet), Verdict::Inconclusive,
+        "no sample was taken in any phase: nothing can be compared")]
+    fn judged(#[case] record: Record, #[case] verdict: Verdict, #[case] message: &str) {
+        let finding = Latency.judge(&record.fold());
+        assert_eq!((finding.verdict, finding.message.as_str()), (verdict, message), "{:#?}", finding.details);
+    }
+
+    #[test]
+    fn what_is_too_slow_is_told_beside_what_it_was() {
+        let finding = Latency.judge(&slow(200, 300, 600).fold());
+        insta::assert_snapshot!(finding.details.join("\n"), @r"
+        web/outside/new in take over: p99 602 ms of 200 samples, 1.6 ms while quiet (at most 51 ms)
+        web/outside/new in take over: slowest 602 ms of 200 samples, 1.6 ms while quiet (at most 501 ms)
+        ");
+        let few = Latency.judge(&quiet_first().late(100, 60).fold());
+        assert_eq!(few.details, ["web/outside/new: 98 good samples in quiet phases, 100 are needed"]);
+    }
+
+    #[rstest]
+    #[case::fast(1_000, 51_000, 501_000)]
+    #[case::slow(100_000, 500_000, 1_000_000)]
+    #[case::absurd(u64::MAX, u64::MAX, u64::MAX)]
+    fn limits(#[case] baseline: u64, #[case] p99: u64, #[case] max: u64) {
+        assert_eq!((P99.over(baseline), MAX.over(baseline)), (p99, max));
+    }
+}
