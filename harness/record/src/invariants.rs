@@ -4,6 +4,7 @@ mod budget;
 mod crds_kept;
 mod evidence;
 mod faults_seen;
+mod images;
 mod latency;
 mod managed_by;
 mod no_error_logs;
@@ -77,6 +78,7 @@ pub static TABLE: &[&dyn Invariant] = &[
     &evidence::SufficientEvidence,
     &self_proof::ProbesProven,
     &watches::Watches,
+    &images::Images,
 ];
 
 /// Names that a scenario may use under `invariants:`.
@@ -124,7 +126,7 @@ mod tests {
             all.join(" "),
             "no-lost-request latency no-restart same-uid no-rollout one-owner no-orphan no-residue crds-kept \
              sources-kept reconciles no-error-logs policy-enforced managed-by faults-seen \
-             budget steps evidence self-proof watches"
+             budget steps evidence self-proof watches images"
         );
         all.sort_unstable();
         all.dedup();

@@ -74,3 +74,46 @@ fn refused(run: &RunState) -> Option<(&Step, &str, Nanos, &Notice)> {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::event::{EventKind, Outcome};
+    use crate::testing::{Record, SECOND};
+
+    /// A step fails at 19.5 s while a pod waits, of which the kubelet says something.
+    fn record(waiting: &str, said: &str) -> Record {
+        let notice = Notice {
+            object: "pod/apps/web-1".into(),
+            warning: true,
+            reason: "Failed".into(),
+            message: format!("Failed to pull image \"registry.ferry:5001/web\": {said}"),
+            count: 1,
+            reporter: "kubelet".into(),
+        };
+        Record::good()
+            .watched()
+            .object(12 * SECOND, "pod/apps/web-1", |pod| pod.set(facts::WAITING, waiting))
+            .with(13 * SECOND, EventKind::Notice(Box::new(notice)))
+            .outcome(Outcome::Failed { error: "not ready".into(), hint: None })
+    }
+
+    const REFUSED: &str = "dial tcp 172.18.0.3:5001: connect: connection refused";
+
+    #[rstest]
+    #[case::nobody_answered(record("ImagePullBackOff", REFUSED), Verdict::Infra)]
+    #[case::an_answer(record("ImagePullBackOff", "registry.ferry:5000/web:v9: not found"), Verdict::Inconclusive)]
+    #[case::another_trouble(record("CrashLoopBackOff", REFUSED), Verdict::Inconclusive)]
+    #[case::no_step_failed(record("ErrImagePull", REFUSED).outcome(Outcome::Done), Verdict::Inconclusive)]
+    fn a_registry_that_does_not_answer_is_the_labs(#[case] record: Record, #[case] expected: Verdict) {
+        let run = record.fold();
+        assert_eq!((Images.judge(&run).verdict, Images.always(&run)), (expected, expected == Verdict::Infra));
+    }
+
+    #[test]
+    fn says_what_was_said() {
+        insta::assert_snapshot!(Images.judge(&record("ErrImagePull", REFUSED).fold()).message, @r#"step 3 failed while pod/apps/web-1 had no image: Failed to pull image "registry.ferry:5001/web": dial tcp 172.18.0.3:5001: connect: connection refused"#);
+    }
+}

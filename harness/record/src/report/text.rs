@@ -7,7 +7,7 @@ use owo_colors::{OwoColorize, Style as Paint};
 use super::sections::{self, Section};
 use super::{ProbeRow, headline, line, next, probe_rows, sign, time_rows};
 use crate::fmt;
-use crate::fold::{ReadRun, RunState};
+use crate::fold::{ReadRun, RunState, is_history};
 use crate::verdict::{Judgement, Verdict};
 
 /// How the summary is written.

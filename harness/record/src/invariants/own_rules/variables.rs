@@ -1,10 +1,12 @@
 //! What a scenario's own rules can look at.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::cluster::ObjectSeen;
 use crate::event::{Nanos, Outcome, PhaseRole};
-use crate::fold::{Phase, ProbeState, RunState};
+use crate::fold::{Phase, ProbeState, RunState, is_history};
 use crate::invariants::no_error_logs::excuse;
 
 /// A variable of the expressions.
@@ -148,7 +150,7 @@ fn run(run: &RunState) -> Option<Value> {
         "scenario": started.scenario,
         "cell": started.cell,
         "seconds": seconds(run.known_until()),
-        "facts": run.facts,
+        "facts": run.facts.iter().filter(|(key, _)| !is_history(key)).collect::<BTreeMap<_, _>>(),
     }))
 }
 
