@@ -1,12 +1,15 @@
-//! What a sample costs: 2,000 samples/s against a server in this process, for [`LIFE`] each on new and on reused connections.
+//! What a sample costs: 2,000 samples/s against a server in this process, for [`LIFE`] each on new and on reused connections,
+//! and the same of `k6` (constant arrival rate) and `hey`, if they are on the PATH.
 //!
 //! CPU time is that of the sampler's thread (user and system, from `/proc/self/task`), which holds all that a sample does,
-//! the kernel's share of the connection included. Not a test: nothing here fails because the machine is busy.
+//! the kernel's share of the connection included; of peers it is that of their process. Not a test: nothing here fails
+//! because the machine is busy.
 #![allow(clippy::print_stdout, reason = "its output is its result")]
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -23,14 +26,103 @@ use hyper_util::rt::TokioIo;
 const LIFE: Duration = Duration::from_secs(10);
 /// Samples per second.
 const RATE: u32 = 2_000;
+/// The latest that 99 of 100 samples are to be sent, in microseconds.
+const SLIP_P99: u32 = 2_000;
+
+/// The most CPU time that a sample is to cost, in microseconds.
+fn cpu_target(connection: Connection) -> u32 {
+    match connection {
+        Connection::New => 110,
+        Connection::Reused => 35,
+    }
+}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = serve()?;
-    println!("connection      samples  of planned  failed  CPU/sample  slip p50    p99     max  latency p50    p99");
+    println!(
+        "connection      samples  of planned  failed  CPU/sample  target  slip p50    p99 target     max  latency p50    p99"
+    );
     for connection in [Connection::New, Connection::Reused] {
         measure(address, connection)?;
     }
+    for (name, peer) in [("k6", k6 as Peer), ("hey", hey as Peer)] {
+        for connection in [Connection::New, Connection::Reused] {
+            match peer(&format!("http://{address}/"), connection) {
+                Ok((cpu, requests)) => {
+                    let micros = cpu.as_secs_f64() * 1e6 / requests as f64;
+                    println!("{name:<4} {connection:<10} {requests:>7} requests {micros:>8.1} µs");
+                }
+                Err(error) => println!("{name:<4} {connection:<10} not compared: {error}"),
+            }
+        }
+    }
     Ok(())
+}
+
+/// Asks at [`RATE`] for [`LIFE`]; CPU time, and how many answers came.
+type Peer = fn(&str, Connection) -> Result<(Duration, u64), Box<dyn std::error::Error>>;
+
+fn k6(url: &str, connection: Connection) -> Result<(Duration, u64), Box<dyn std::error::Error>> {
+    let options = serde_json::json!({
+        "noConnectionReuse": connection == Connection::New,
+        "scenarios": {"bench": {
+            "executor": "constant-arrival-rate", "rate": RATE, "timeUnit": "1s", "duration": format!("{}s", LIFE.as_secs()),
+            "preAllocatedVUs": 50, "maxVUs": 500,
+        }},
+    });
+    let script = format!(
+        "import http from 'k6/http';\n\
+         export const options = {options};\n\
+         export default function () {{ http.get('{url}'); }}\n\
+         export function handleSummary(data) {{ return {{stdout: 'answers ' + data.metrics.http_reqs.values.count + '\\n'}}; }}\n"
+    );
+    let (cpu, output) = run("k6", &["run", "--quiet", "--no-usage-report", "-"], &script)?;
+    let answers = output.lines().find_map(|line| line.strip_prefix("answers ")).ok_or("no count in its output")?;
+    Ok((cpu, answers.parse()?))
+}
+
+fn hey(url: &str, connection: Connection) -> Result<(Duration, u64), Box<dyn std::error::Error>> {
+    /// It bounds the rate per worker.
+    const WORKERS: u32 = 50;
+    let (workers, rate, life) = (WORKERS.to_string(), (RATE / WORKERS).to_string(), format!("{}s", LIFE.as_secs()));
+    let mut arguments = vec!["-z", &life, "-c", &workers, "-q", &rate];
+    if connection == Connection::New {
+        arguments.push("-disable-keepalive");
+    }
+    arguments.push(url);
+    let (cpu, output) = run("hey", &arguments, "")?;
+    // `  [200]	20000 responses`
+    let answers = output.lines().find_map(|line| line.trim().strip_prefix("[200]")?.split_whitespace().next());
+    Ok((cpu, answers.ok_or("no answers in its output")?.parse()?))
+}
+
+/// Runs a command to its end; the CPU time of it and its children, and what it printed.
+fn run(command: &str, arguments: &[&str], input: &str) -> Result<(Duration, String), Box<dyn std::error::Error>> {
+    let before = children_cpu()?;
+    let mut child = Command::new(command)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes())?;
+    }
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        return Err(format!("it ended with {}", output.status).into());
+    }
+    Ok((children_cpu()?.saturating_sub(before), String::from_utf8(output.stdout)?))
+}
+
+/// Time that ended children have spent on CPUs, user and system: fields 16 and 17 of proc_pid_stat(5).
+fn children_cpu() -> Result<Duration, Box<dyn std::error::Error>> {
+    /// `USER_HZ`, which is the same on all machines that Linux runs containers on.
+    const TICKS: u64 = 100;
+    let stat = fs_err::read_to_string("/proc/self/stat")?;
+    let (_, fields) = stat.rsplit_once(") ").ok_or("no command in stat")?;
+    let ticks: u64 = fields.split(' ').skip(13).take(2).map(str::parse::<u64>).sum::<Result<_, _>>()?;
+    Ok(Duration::from_millis(ticks * 1_000 / TICKS))
 }
 
 fn measure(address: SocketAddr, connection: Connection) -> Result<(), Box<dyn std::error::Error>> {
@@ -51,10 +143,11 @@ fn measure(address: SocketAddr, connection: Connection) -> Result<(), Box<dyn st
     slip.sort_unstable();
     latency.sort_unstable();
     println!(
-        "{connection:<10} {:>12} {:>10.2}% {failed:>7} {:>8.1} µs {:>6} µs {:>4} µs {:>4} µs {:>9} µs {:>4} µs",
+        "{connection:<10} {:>12} {:>10.2}% {failed:>7} {:>8.1} µs {:>4} µs {:>6} µs {:>4} µs {SLIP_P99:>4} µs {:>4} µs {:>9} µs {:>4} µs",
         slip.len(),
         100.0 * slip.len() as f64 / planned as f64,
         cpu.as_secs_f64() * 1e6 / slip.len() as f64,
+        cpu_target(connection),
         quantile(&slip, 50),
         quantile(&slip, 99),
         quantile(&slip, 100),

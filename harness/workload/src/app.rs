@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::stream::{self, Stream};
 use http_body_util::{Either, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 
@@ -17,6 +17,9 @@ use crate::page::Facts;
 
 /// Time between the lines of `/stream`.
 const LINE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The header of every answer that names the version.
+pub const VERSION: HeaderName = HeaderName::from_static("ferry-version");
 
 /// A body that is there at once, or comes line by line.
 pub type Body = Either<Full<Bytes>, StreamBody<Lines>>;
@@ -55,11 +58,12 @@ enum Route {
     Ready,
     Stream,
     Metrics,
+    Grpc,
     Unknown,
 }
 
 impl Route {
-    const ALL: [(Self, &'static str); 8] = [
+    const ALL: [(Self, &'static str); 9] = [
         (Self::Page, "/"),
         (Self::Env, "/env.json"),
         (Self::Version, "/version"),
@@ -67,6 +71,7 @@ impl Route {
         (Self::Ready, "/readyz"),
         (Self::Stream, "/stream"),
         (Self::Metrics, "/metrics"),
+        (Self::Grpc, "/grpc.health.v1.Health"),
         // No request has this path; it is the label in the metrics.
         (Self::Unknown, "other"),
     ];
@@ -77,7 +82,7 @@ impl Route {
 }
 
 /// Counts a request from its arrival to the end of its answer.
-struct InFlight(Arc<App>);
+pub(crate) struct InFlight(Arc<App>);
 
 impl InFlight {
     fn start(app: &Arc<App>) -> Self {
@@ -116,6 +121,12 @@ impl App {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    /// Counts a call by gRPC until what it returns is dropped.
+    pub(crate) fn grpc_call(self: &Arc<Self>) -> InFlight {
+        self.served[Route::Grpc as usize].fetch_add(1, Ordering::Relaxed);
+        InFlight::start(self)
+    }
+
     /// Answers one request.
     #[must_use]
     pub fn answer<B>(self: &Arc<Self>, request: &Request<B>) -> Response<Body> {
@@ -130,6 +141,10 @@ impl App {
             refused
         };
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // A version that cannot stand in a header is still on the page.
+        if let Ok(version) = HeaderValue::from_str(&self.facts.version) {
+            response.headers_mut().insert(VERSION, version);
+        }
         if self.phase() > Phase::Serving {
             // Clients that keep connections move to another instance now rather than when this one is gone.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -154,6 +169,7 @@ impl App {
                 response
             }
             Route::Metrics => typed("text/plain; version=0.0.4", self.metrics()),
+            Route::Grpc => text(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC is spoken by HTTP/2\n"),
             Route::Unknown => text(StatusCode::NOT_FOUND, "no such page\n"),
         }
     }
@@ -226,6 +242,7 @@ mod tests {
         let request = Request::builder().method(method).uri(path).body(()).unwrap();
         let response = app.answer(&request);
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        assert_eq!(headers[VERSION], "2.0");
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let close = if headers.contains_key(CONNECTION) { " (last)" } else { "" };
         format!("{status}{close} {}", String::from_utf8_lossy(&body))
@@ -289,6 +306,7 @@ mod tests {
         ferry_workload_requests_total{path="/readyz"} 0
         ferry_workload_requests_total{path="/stream"} 0
         ferry_workload_requests_total{path="/metrics"} 1
+        ferry_workload_requests_total{path="/grpc.health.v1.Health"} 0
         ferry_workload_requests_total{path="other"} 1
         # HELP ferry_workload_in_flight Requests whose answers are not finished.
         # TYPE ferry_workload_in_flight gauge

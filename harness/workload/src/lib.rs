@@ -11,11 +11,16 @@
 //! | `/stream` | a numbered line every 100 ms until the client leaves or the server ends |
 //! | `/metrics` | counters in Prometheus' text format |
 //!
+//! Every answer names the version in a `ferry-version` header. On the same port it speaks gRPC (HTTP/2 with prior knowledge):
+//! `grpc.health.v1.Health` of `liveness`, which is `SERVING` to the end, and of `readiness` and the server itself (``), which
+//! are not from SIGTERM on.
+//!
 //! On SIGTERM it tells its readiness first and goes on serving for a while, because endpoints and proxies learn of it late;
 //! see [`serve()`].
 
 pub mod app;
 pub mod config;
+mod grpc;
 pub mod log;
 pub mod page;
 pub mod serve;

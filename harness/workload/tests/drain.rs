@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::process::Stdio;
 use std::time::Duration;
 
-use ferry_probe::{Clock, Connection, HttpSpec, KindSpec, Place, ProbeSpec, Sampler};
+use ferry_probe::{Clock, Connection, GrpcSpec, HttpSpec, KindSpec, Place, ProbeSpec, Sampler};
 use ferry_record::EventKind;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -64,17 +64,24 @@ impl Workload {
         answer
     }
 
-    fn probe(&self, connection: Connection) -> ProbeSpec {
-        let mut spec = HttpSpec::new(format!("http://{}/", self.address));
-        spec.body_contains = Some("Version <b>2.0</b>".into());
-        ProbeSpec {
-            name: "web".into(),
+    /// Everything that counts lost requests, by every way of connecting.
+    fn probes(&self) -> Vec<ProbeSpec> {
+        let http = KindSpec::Http(HttpSpec {
+            expect_header: Some(("ferry-version".into(), "2.0".into())),
+            body_contains: Some("Version <b>2.0</b>".into()),
+            ..HttpSpec::new(format!("http://{}/", self.address))
+        });
+        let grpc = KindSpec::Grpc(GrpcSpec { address: self.address.clone(), service: "liveness".into(), tls: None });
+        let probe = |kind: &KindSpec, connection| ProbeSpec {
+            name: kind.name().into(),
             place: Place::Outside,
             connection,
-            kind: KindSpec::Http(spec),
+            kind: kind.clone(),
             interval: Duration::from_millis(10),
             timeout: Duration::from_secs(5),
-        }
+        };
+        let both = [Connection::New, Connection::Reused];
+        [http, grpc].iter().flat_map(|kind| both.map(|connection| probe(kind, connection))).collect()
     }
 }
 
@@ -84,13 +91,13 @@ impl Workload {
 #[tokio::test]
 async fn no_request_is_lost_until_it_stops_listening(#[case] signal: Signal) {
     let workload = Workload::start().await;
-    let probes = vec![workload.probe(Connection::New), workload.probe(Connection::Reused)];
+    let probes = workload.probes();
     let clock = Clock::start();
     let (sink, mut events) = mpsc::unbounded_channel();
     let sampler = Sampler::start(clock, probes, move |event| drop(sink.send(event))).unwrap();
     let mut blocks = Vec::new();
-    // Both probes at work before the signal.
-    while blocks.len() < 4 {
+    // All probes at work before the signal.
+    while blocks.len() < 8 {
         if let EventKind::Samples(block) = events.recv().await.unwrap() {
             blocks.push(block);
         }
@@ -98,9 +105,9 @@ async fn no_request_is_lost_until_it_stops_listening(#[case] signal: Signal) {
     let signalled = clock.now();
     workload.signal(signal);
     let (code, log) = workload.end().await;
-    // Both probes see that it is gone, so they would have seen it earlier.
+    // All probes see that it is gone, so they would have seen it earlier.
     let mut gone = HashSet::new();
-    while gone.len() < 2 {
+    while gone.len() < 4 {
         if let EventKind::Samples(block) = events.recv().await.unwrap() {
             if !block.failed.is_empty() {
                 gone.insert(block.probe.clone());

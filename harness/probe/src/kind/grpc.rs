@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use ferry_record::event::Failure;
@@ -38,6 +38,9 @@ pub struct GrpcSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsSpec>,
 }
+
+/// Servers that a question may be sent away by, one after another.
+const TRIES: usize = 3;
 
 type Sender = http2::SendRequest<Body>;
 type Driver = http2::Connection<TokioIo<Stream>, Body, TokioExecutor>;
@@ -78,35 +81,54 @@ impl Grpc {
         })
     }
 
-    async fn ask_new(&self) -> Result<(), Miss> {
-        let (sender, driver) = self.open().await?;
-        let answer = Box::pin(self.check(sender));
-        // The connection lives no longer than the question, so one task does for both.
-        let answer = match select(driver, answer).await {
-            Either::Left((_ended, answer)) => answer.await,
-            Either::Right((answer, _driver)) => answer,
-        };
-        answer.map_err(Missed::counted)
-    }
-
-    async fn ask_reused(&self) -> Result<(), Miss> {
-        while let Some(mut sender) = self.kept() {
-            // Closed while idle, and noticed in time: nothing was asked, so nothing is lost.
-            if sender.ready().await.is_err() {
-                self.forget();
-                continue;
-            }
-            match self.check(sender).await {
-                // As every gRPC client does without telling its caller.
-                Err(Missed::Unprocessed(_)) => self.forget(),
+    /// Asks until the server has had to do with the question, as every gRPC client does without telling its caller: a server
+    /// that begins to drain sends away also those who have just come.
+    async fn ask_until_processed(&self) -> Result<(), Miss> {
+        let mut tries = 1;
+        loop {
+            let answer = match self.connection {
+                Connection::New => self.ask_new().await,
+                Connection::Reused => self.ask_kept().await,
+            };
+            match answer {
+                Err(Missed::Unprocessed(_)) if tries < TRIES => tries += 1,
                 answer => return answer.map_err(Missed::counted),
             }
         }
-        let (sender, driver) = self.open().await?;
-        // Errors of the connection reach whoever waits for its answer; an idle one that breaks is replaced.
-        tokio::spawn(async { driver.await.ok() });
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
-        self.check(sender).await.map_err(Missed::counted)
+    }
+
+    async fn ask_new(&self) -> Result<(), Missed> {
+        let (sender, driver) = self.open().await.map_err(Missed::Counted)?;
+        let answer = Box::pin(self.check(sender));
+        // The connection lives no longer than the question, so one task does for both.
+        match select(driver, answer).await {
+            Either::Left((_ended, answer)) => answer.await,
+            Either::Right((answer, _driver)) => answer,
+        }
+    }
+
+    async fn ask_kept(&self) -> Result<(), Missed> {
+        let mut kept = self.kept().clone();
+        // One that was closed while idle, and noticed in time, is replaced: nothing was asked, so nothing is lost.
+        if let Some(sender) = &mut kept
+            && sender.ready().await.is_err()
+        {
+            kept = None;
+        }
+        let sender = match kept {
+            Some(sender) => sender,
+            None => {
+                let (sender, driver) = self.open().await.map_err(Missed::Counted)?;
+                // Errors of the connection reach whoever waits for its answer; an idle one that breaks is replaced.
+                tokio::spawn(async { driver.await.ok() });
+                self.kept().insert(sender).clone()
+            }
+        };
+        let answer = self.check(sender).await;
+        if matches!(answer, Err(Missed::Unprocessed(_))) {
+            *self.kept() = None;
+        }
+        answer
     }
 
     async fn open(&self) -> Result<(Sender, Driver), Miss> {
@@ -129,13 +151,8 @@ impl Grpc {
         }
     }
 
-    fn kept(&self) -> Option<Sender> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Lets the next question open another connection.
-    fn forget(&self) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    fn kept(&self) -> MutexGuard<'_, Option<Sender>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -213,12 +230,7 @@ impl Kind for Grpc {
     }
 
     fn ask(self: Arc<Self>) -> BoxFuture<'static, Result<(), Miss>> {
-        Box::pin(async move {
-            match self.connection {
-                Connection::New => self.ask_new().await,
-                Connection::Reused => self.ask_reused().await,
-            }
-        })
+        Box::pin(async move { self.ask_until_processed().await })
     }
 }
 
@@ -240,8 +252,8 @@ mod tests {
 
     use hyper::service::service_fn;
     use rstest::rstest;
-    use tokio::io::{AsyncRead, AsyncWrite};
-    use tokio::net::TcpListener;
+    use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
     use tokio_rustls::TlsAcceptor;
     use tonic_health::pb::health_server::{Health, HealthServer};
     use tonic_health::server::health_reporter;
@@ -255,6 +267,8 @@ mod tests {
         Stays,
         /// It is closed as a server does that drains.
         Drains,
+        /// Every second one is closed in that way before it has carried a call.
+        SendsAway,
         /// It is cut while a call is under way.
         Breaks,
     }
@@ -276,10 +290,11 @@ mod tests {
             let _reporter = reporter;
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                connections.fetch_add(1, Ordering::SeqCst);
+                let number = connections.fetch_add(1, Ordering::SeqCst);
                 let (health, acceptor) = (health.clone(), acceptor.clone());
                 tokio::spawn(async move {
                     match acceptor {
+                        None if matches!(then, Then::SendsAway) && number.is_multiple_of(2) => send_away(stream).await,
                         None => serve(stream, health, then).await,
                         Some(acceptor) => serve(acceptor.accept(stream).await.unwrap(), health, then).await,
                     }
@@ -324,6 +339,14 @@ mod tests {
         }
     }
 
+    /// Takes no call: any stream is beyond the last that will be answered (RFC 9113, 6.8).
+    async fn send_away(mut stream: TcpStream) {
+        const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+        const GO_AWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        stream.write_all(&[SETTINGS, GO_AWAY].concat()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+
     fn grpc(address: SocketAddr, service: &str, tls: Option<TlsSpec>, connection: Connection) -> Arc<Grpc> {
         let spec = GrpcSpec { address: address.to_string(), service: service.into(), tls };
         Arc::new(Grpc::new("p", &spec, connection).unwrap())
@@ -357,6 +380,19 @@ mod tests {
             assert_eq!(Arc::clone(&grpc).ask().await, Ok(()));
         }
         assert!(server.connections.load(Ordering::SeqCst) > 1);
+    }
+
+    #[rstest]
+    #[case::new(Connection::New, 6)]
+    #[case::reused(Connection::Reused, 2)]
+    #[tokio::test]
+    async fn a_call_that_is_sent_away_is_made_again(#[case] connection: Connection, #[case] connections: usize) {
+        let server = healthy(Then::SendsAway, None).await;
+        let grpc = grpc(server.address, "", None, connection);
+        for _ in 0..3 {
+            assert_eq!(Arc::clone(&grpc).ask().await, Ok(()));
+        }
+        assert_eq!(server.connections.load(Ordering::SeqCst), connections);
     }
 
     #[tokio::test]
