@@ -104,6 +104,7 @@ fn section(page: &mut String, entry: &Entry, scenario: &Scenario, suites: &Suite
         line("probe", format!("`{}` {} at {}", probe.name, probe.target, probe.rate));
     }
     line("judged", plan.invariants.iter().map(|i| format!("`{i}`")).collect::<Vec<_>>().join(", "));
+    line("proof", plan.proof.to_string());
     line("ends", ending(scenario));
     line("tags", scenario.tags.iter().map(|tag| format!("`{tag}`")).collect::<Vec<_>>().join(", "));
     line("suites", suites_of(entry, scenario, suites).join(", "));
@@ -236,10 +237,11 @@ operator: {version: 0.59.0}";
         - probe: `web/outside/new` GET node port 30080/ at 20/s
         - probe: `web/outside/reused` GET node port 30080/ at 20/s
         - judged: `no-lost-request`
+        - proof: the probes' own, 10s of quiet before, 10s of soak after
         - ends: fail by budget
         - tags: `smoke`
         - suites: quick
-        - takes: about 27s and 1.3 GiB once images are cached; steps at most 10m
+        - takes: about 47s and 1.3 GiB once images are cached; steps at most 10m
 
         ```mermaid
         flowchart LR

@@ -48,11 +48,15 @@ pub enum DeadlineName {
     PushArtifact,
     /// Looking at every object of a snapshot. Default: 30s.
     Snapshot,
+    /// Cutting pods off and joining them again, beyond the time between the two. Default: 30s.
+    Cut,
+    /// From the kill of a probe agent to its answering again. Default: 1m.
+    Kill,
 }
 
 impl DeadlineName {
     /// All, in the order of this file.
-    pub const ALL: [DeadlineName; 18] = [
+    pub const ALL: [DeadlineName; 20] = [
         DeadlineName::Bootstrap,
         DeadlineName::InstallOperator,
         DeadlineName::Apply,
@@ -71,6 +75,8 @@ impl DeadlineName {
         DeadlineName::Flux,
         DeadlineName::PushArtifact,
         DeadlineName::Snapshot,
+        DeadlineName::Cut,
+        DeadlineName::Kill,
     ];
 
     /// As in `timeouts:`.
@@ -94,6 +100,8 @@ impl DeadlineName {
             DeadlineName::Flux => "flux",
             DeadlineName::PushArtifact => "push-artifact",
             DeadlineName::Snapshot => "snapshot",
+            DeadlineName::Cut => "cut",
+            DeadlineName::Kill => "kill",
         }
     }
 
@@ -125,6 +133,10 @@ impl DeadlineName {
             DeadlineName::Flux => (120, "before its own timeout of 5m, whose message says less than ours"),
             DeadlineName::PushArtifact => (60, "as commit: a fleet is some kilobytes"),
             DeadlineName::Snapshot => (30, "two requests for each object"),
+            DeadlineName::Cut => (30, "one command on each node, twice"),
+            DeadlineName::Kill => {
+                (60, "the kubelet starts it again at once, and with back-off when it was killed before")
+            }
         };
         (Duration::from_secs(secs), reason)
     }

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
+use crate::cell::Cell;
 use crate::model::Scenario;
 use crate::text::RelPath;
 
@@ -105,6 +108,12 @@ impl Files for Disk {
     fn shown(&self, path: &str) -> String {
         self.path(path).display().to_string()
     }
+}
+
+/// The profile of a scenario's cluster in a cell; none where it cannot be read.
+pub fn profile(scenario: &Scenario, cell: &Cell, files: &dyn Files) -> Option<Value> {
+    let text = files.read(&format!("../kind-configs/{}-{}.yaml", cell.provider, scenario.cluster))?;
+    serde_saphyr::from_str(&text).ok()
 }
 
 /// The folder of a scenario's area, relative to the scenarios folder: `single-tenant`. Empty where its path has no folder.

@@ -1,5 +1,7 @@
 //! Lists of names in messages, and the nearest one to what was written.
 
+use std::fmt;
+
 /// The known name that was probably meant, if one is near enough.
 pub fn nearest<'n>(written: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let written = written.to_lowercase().replace(['_', ' '], "-");
@@ -20,6 +22,19 @@ pub fn list<S: AsRef<str>>(names: &[S]) -> String {
         [] => "none".into(),
         [one] => one.clone(),
         [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// `a`, `b and c`, `a, b and c`, for texts in which names stand without quotes.
+pub fn and<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    match items.as_slice() {
+        [most @ .., one, last] => {
+            let before: String = most.iter().map(|item| format!("{item}, ")).collect();
+            format!("{before}{one} and {last}")
+        }
+        [one] => one.clone(),
+        [] => "nothing".into(),
     }
 }
 

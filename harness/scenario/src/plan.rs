@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::cell::Cell;
 use crate::deadlines::Deadline;
 use crate::folders::{self, Files};
-use crate::model::{Budget, Component, Expect, Invariant, Scenario};
-use crate::probes::{Connection, From, Probe};
+use crate::model::{Budget, Component, Expect, Judged, Proof, Scenario};
+use crate::probes::{Connection, From, Probe, Sampled};
 use crate::span::{Place, Spanned};
 use crate::steps::{Manifests, Step};
 use crate::text::Version;
@@ -38,7 +38,9 @@ pub struct Plan {
     /// Phases in order.
     pub phases: Vec<PlannedPhase>,
     /// Rules that are judged.
-    pub invariants: Vec<Invariant>,
+    pub invariants: Vec<Judged>,
+    /// What happens around the phases.
+    pub proof: Proof,
     /// How it must end, if not by passing.
     pub expect: Option<Expect>,
     /// What it needs beyond every run's own tools and images.
@@ -73,6 +75,9 @@ pub struct PlannedPhase {
     pub name: String,
     /// What it may cost.
     pub budget: Budget,
+    /// What it is meant to change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
     /// What is done.
     pub steps: Vec<PlannedStep>,
     /// What leads back if it fails.
@@ -108,6 +113,9 @@ pub struct Needs {
     pub operator: BTreeSet<String>,
     /// Other tools.
     pub tools: BTreeSet<String>,
+    /// Whether the probe agent must be in the cluster.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub agent: bool,
 }
 
 impl Needs {
@@ -152,7 +160,8 @@ impl Needs {
 
 /// Plans a scenario for a cell. It should have passed lint: what lint rejects is left out here.
 pub fn plan(scenario: &Scenario, cell: &Cell, files: &dyn Files) -> Plan {
-    let mut needs = Needs::default();
+    let agent = scenario.probes.iter().any(|probe| probe.asks_from(From::Inside));
+    let mut needs = Needs { agent, ..Needs::default() };
     for step in scenario.steps() {
         step.action().needs(scenario, &mut needs);
         if let Step::Apply(apply) = &step.value {
@@ -170,6 +179,7 @@ pub fn plan(scenario: &Scenario, cell: &Cell, files: &dyn Files) -> Plan {
     let phases = scenario.phases.iter().map(|phase| PlannedPhase {
         name: phase.phase.value.clone(),
         budget: phase.budget,
+        changes: phase.changes.iter().map(ToString::to_string).collect(),
         steps: phase.steps.iter().map(planned).collect(),
         rollback: phase.rollback.iter().map(planned).collect(),
     });
@@ -183,7 +193,8 @@ pub fn plan(scenario: &Scenario, cell: &Cell, files: &dyn Files) -> Plan {
         fleet: scenario.fleet.to_string(),
         probes: scenario.probes.iter().flat_map(|probe| planned_probes(probe)).collect(),
         phases,
-        invariants: scenario.invariants.iter().map(|i| i.value).collect(),
+        invariants: scenario.invariants.iter().map(|judged| judged.value.clone()).collect(),
+        proof: scenario.proof.clone(),
         expect: scenario.expect.as_ref().map(|e| e.value.clone()),
         needs,
         estimate,
@@ -202,19 +213,16 @@ fn planned_step(step: &Spanned<Step>, scenario: &Scenario) -> PlannedStep {
 }
 
 fn planned_probes(probe: &Probe) -> Vec<PlannedProbe> {
-    let Probe::Http(http) = probe;
-    let pairs =
-        http.from.iter().flat_map(|from| http.connection.iter().map(move |connection| (from.value, connection.value)));
-    pairs
-        .map(|(from, connection)| PlannedProbe {
-            name: format!("{}/{from}/{connection}", http.name),
-            kind: probe.kind(),
-            target: http.target(),
-            from,
-            connection,
-            rate: http.rate.to_string(),
-        })
-        .collect()
+    let (kind, rate) = (probe.kind(), probe.question().rate().to_string());
+    let planned = |sampled: Sampled| PlannedProbe {
+        name: sampled.name,
+        kind,
+        target: sampled.target,
+        from: sampled.from,
+        connection: sampled.connection,
+        rate: rate.clone(),
+    };
+    probe.question().sampled().into_iter().map(planned).collect()
 }
 
 /// As `ferry plan` prints it.
@@ -227,9 +235,10 @@ impl fmt::Display for Plan {
         for probe in &self.probes {
             writeln!(f, "  probe    {} {} at {}", probe.name, probe.target, probe.rate)?;
         }
-        for invariant in &self.invariants {
-            writeln!(f, "  judged   {invariant}")?;
+        if !self.invariants.is_empty() {
+            writeln!(f, "  judged   {}", crate::names::and(&self.invariants))?;
         }
+        writeln!(f, "  proof    {}", self.proof)?;
         if let Some(expect) = &self.expect {
             writeln!(f, "  expect   {expect}")?;
         }
@@ -237,6 +246,9 @@ impl fmt::Display for Plan {
         for phase in &self.phases {
             let Budget { failed, longest } = phase.budget;
             writeln!(f, "\n{} (budget: {failed} failed, outage {longest})", phase.name)?;
+            if !phase.changes.is_empty() {
+                writeln!(f, "      meant to change {}", crate::names::and(&phase.changes))?;
+            }
             for (steps, mark) in [(&phase.steps, ""), (&phase.rollback, "rollback: ")] {
                 steps.iter().try_for_each(|step| line(f, step, mark, 0, &mut number))?;
             }
@@ -265,6 +277,9 @@ impl fmt::Display for Needs {
         self.flux_cli.iter().try_for_each(|version| writeln!(text, "  flux command {version}"))?;
         self.operator.iter().try_for_each(|version| writeln!(text, "  Flux Operator {version}"))?;
         self.tools.iter().try_for_each(|tool| writeln!(text, "  {tool}"))?;
+        if self.agent {
+            text += "  the probe agent\n";
+        }
         f.write_str(if text.is_empty() { "  nothing beyond every run's own\n" } else { &text })
     }
 }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::model::Scenario;
+use crate::probes;
 use crate::steps;
 
 /// JSON Schema (2020-12) of a scenario file.
@@ -52,7 +53,7 @@ pub(crate) fn key_summary(type_name: &str, key: &str) -> Option<String> {
     Some(text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.').replace('\n', " "))
 }
 
-/// An example of a kind of step.
+/// An example of a kind of step or probe.
 pub(crate) fn example_of(kind: &str) -> Option<&'static str> {
-    steps::KINDS.iter().find(|k| k.kind == kind).map(|k| k.example)
+    steps::KINDS.iter().chain(probes::KINDS).find(|k| k.kind == kind).map(|k| k.example)
 }

@@ -26,8 +26,14 @@ fn every_scenario_is_in_order() {
     insta::assert_debug_snapshot!(names, @r#"
     [
         "self_test::broken_workload::k8s_1_34::kind",
+        "self_test::cut_workload::k8s_1_34::kind",
+        "self_test::fighting_owner::k8s_1_34::kind",
+        "self_test::killed_agent::k8s_1_34::kind",
         "self_test::language::k8s_1_34::kind::greeting_hello",
         "self_test::node_restart::k8s_1_34::kind",
+        "self_test::omitted_component::k8s_1_34::kind",
+        "self_test::refused_image::k8s_1_34::kind",
+        "self_test::restarted_workload::k8s_1_34::kind",
         "self_test::starved_sampler::k8s_1_34::kind",
         "single_tenant::official::k8s_1_34::kind",
         "single_tenant::operator_by_flux::k8s_1_34::kind",
@@ -63,7 +69,10 @@ fn the_official_plan() {
       fleet    fleets/web
       probe    web/outside/new GET node port 30080/ at 20/s
       probe    web/outside/reused GET node port 30080/ at 20/s
-      judged   no-lost-request
+      probe    web/inside/new GET http://web.apps.svc.cluster.local/ at 20/s
+      probe    web/inside/reused GET http://web.apps.svc.cluster.local/ at 20/s
+      judged   no-lost-request, latency, no-restart, same-uid, no-rollout, one-owner, no-orphan, no-residue, crds-kept, sources-kept, reconciles, no-error-logs and managed-by
+      proof    the probes' own, 10s of quiet before, 10s of soak after
 
     bootstrap (budget: 0 failed, outage 0s)
        1  bootstrap Flux 2.9.2 from clusters/test over ssh (≤ 3m)
@@ -88,6 +97,7 @@ fn the_official_plan() {
       16  wait until deployment/flux-system/kustomize-controller is ready (≤ 1m)
 
     deliver (budget: 0 failed, outage 0s)
+          meant to change deployment/apps/web
       17  commit “Greet from the operator's side” (≤ 1m)
       18  wait until every sync has applied the latest commit (≤ 3m)
       19  assert that deployment/apps/web has spec.template.spec.containers[0].env[0].value = hello from the operator (≤ 30s)
@@ -99,10 +109,11 @@ fn the_official_plan() {
       flux command 2.9.2
       Flux Operator 0.59.0
       git
+      the probe agent
 
     estimate
       memory  about 1.3 GiB, 1 node
-      time    about 1m25s, once images are cached
+      time    about 1m45s, 20s of it slept, once images are cached
       steps   at most 33m30s, the sum of their deadlines
     "#);
     for step in plan.phases.iter().flat_map(|phase| &phase.steps) {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::deadlines::DeadlineName;
 use crate::names;
+use crate::probes;
 use crate::schema;
 use crate::steps;
 use crate::text::TextError;
@@ -110,8 +111,7 @@ impl<'s> Here<'s> {
             page.section("EXAMPLE");
             page.verbatim(4, &example);
         }
-        let kind = self.path.strip_prefix("step.").and_then(|kind| steps::KINDS.iter().find(|k| k.kind == kind));
-        if let Some(kind) = kind.filter(|kind| !kind.rules.is_empty()) {
+        if let Some(kind) = self.kind().filter(|kind| !kind.rules.is_empty()) {
             page.section("LINT");
             for rule in kind.rules {
                 page.entry(&format!("{} {}", rule.code, rule.name), rule.explain);
@@ -131,13 +131,20 @@ impl<'s> Here<'s> {
         Some((limit.into(), reason))
     }
 
+    /// The kind of step or probe that the page is about.
+    fn kind(&self) -> Option<&'static steps::KindInfo> {
+        let (parent, name) = self.path.split_once('.')?;
+        let kinds = match parent {
+            "step" => steps::KINDS,
+            "probe" => probes::KINDS,
+            _ => return None,
+        };
+        kinds.iter().find(|kind| kind.kind == name)
+    }
+
     fn example(&self, schema: Schema<'s>, name: &str) -> Option<String> {
-        let kind = self.path.strip_prefix("step.").and_then(|kind| steps::KINDS.iter().find(|k| k.kind == kind));
-        match kind {
+        match self.kind() {
             Some(kind) => Some(format!("- {}", kind.example)),
-            None if self.path == format!("probe.{name}") => {
-                sample::entry(schema, &self.path, name, self.child.node).map(|probe| format!("- {probe}"))
-            }
             None => sample::entry(schema, &self.path, name, self.child.node),
         }
     }

@@ -125,12 +125,13 @@ impl<'s> Schema<'s> {
             return self.collect(items, hops + 1, found);
         }
         let required: Vec<&str> = node["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let before = found.len();
         for (name, property) in node["properties"].as_object().into_iter().flatten() {
             let required = required.contains(&name.as_str());
             found.push(Child { name: name.clone(), node: property, required });
         }
         // Keys that must be there first, in the order of the type; then the others.
-        found.sort_by_key(|child| required.iter().position(|name| *name == child.name).unwrap_or(usize::MAX));
+        found[before..].sort_by_key(|child| required.iter().position(|name| *name == child.name).unwrap_or(usize::MAX));
         for value in node["enum"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             found.push(Child { name: value.into(), node, required: false });
         }

@@ -25,6 +25,11 @@ fn keys_types_and_names() {
         "step.sleep",
         "probe.http",
         "probe.http.node-port",
+        "probe.canary",
+        "step.cut",
+        "phases.changes",
+        "proof",
+        "invariants",
         "invariant.no-lost-request",
         "deadline",
         "deadline.wait",
@@ -63,7 +68,9 @@ fn a_kind_is_found_without_its_parent() {
         assert_eq!(page(kind.kind), page(&format!("step.{}", kind.kind)));
         assert!(page(kind.kind).contains(&format!("- {}", kind.example)), "{}", kind.kind);
     }
-    assert_eq!(page("http"), page("probe.http"));
+    for kind in probes::KINDS.iter().filter(|kind| kind.kind != "flux") {
+        assert_eq!(page(kind.kind), page(&format!("probe.{}", kind.kind)));
+    }
 }
 
 /// Every key and every name that a scenario can have, down to the last: it has a page, and the page says something.
@@ -100,12 +107,14 @@ fn examples_parse() {
     let example = |path: &str| {
         let text = page(path);
         let (_, example) = text.split_once("EXAMPLE:\n").unwrap_or_else(|| panic!("{path} has no example:\n{text}"));
-        example.trim().to_owned()
+        example.split("\n\n").next().unwrap_or_default().trim().to_owned()
     };
-    for key in ["tags", "flux", "operator", "workloads", "invariants", "expect", "timeouts"] {
+    for key in ["tags", "flux", "operator", "workloads", "invariants", "proof", "expect", "timeouts"] {
         let text = crate::parse::tests::example(&example(key));
         crate::parse("area/example.yaml", &text).unwrap_or_else(|found| panic!("{text}\n{}", found.to_text()));
     }
-    let probes = format!("probes:\n  {}", example("probe.http"));
-    crate::parse("area/example.yaml", &crate::parse::tests::example(&probes)).unwrap();
+    for kind in probes::KINDS {
+        let probes = format!("probes:\n  {}", example(&format!("probe.{}", kind.kind)));
+        crate::parse("area/example.yaml", &crate::parse::tests::example(&probes)).unwrap();
+    }
 }

@@ -91,6 +91,7 @@ impl Stop<'_> {
                 | Step::Resume(_)
                 | Step::Sleep(_)
                 | Step::StallSampler(_)
+                | Step::Cut(_)
         )
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a scenario although it parses. A rule that belongs to a kind of step is in that step's file, every
+//! What is wrong with a scenario although it parses. A rule that belongs to a kind of step or probe is in that kind's file, every
 //! other has its own file under `rules`, and one line in its table.
 
 mod allow;
@@ -20,8 +20,9 @@ pub use rules::{PARSE_RULES, SCENARIO_RULES};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::folders::{self, Files, Found};
-use crate::model::Scenario;
-use crate::span::{Source, Span};
+use crate::model::{Phase, Scenario};
+use crate::probes;
+use crate::span::{Source, Span, Spanned};
 use crate::steps;
 use crate::text::RelPath;
 use crate::vars::TEMPLATE;
@@ -77,9 +78,9 @@ pub struct ScenarioRule {
 
 /// Every rule of lint, in the order of their codes.
 pub fn all_rules() -> Vec<Rule> {
-    let of_steps = steps::KINDS.iter().flat_map(|kind| kind.rules).copied();
+    let of_kinds = steps::KINDS.iter().chain(probes::KINDS).flat_map(|kind| kind.rules).copied();
     let of_comments = allow::RULES.iter().copied();
-    let mut rules: Vec<Rule> = SCENARIO_RULES.iter().map(|r| r.rule).chain(of_steps).chain(of_comments).collect();
+    let mut rules: Vec<Rule> = SCENARIO_RULES.iter().map(|r| r.rule).chain(of_kinds).chain(of_comments).collect();
     rules.sort_by_key(|rule| rule.code);
     rules
 }
@@ -132,6 +133,9 @@ impl<'a> Linter<'a> {
         };
         for rule in SCENARIO_RULES {
             (rule.check)(&mut findings);
+        }
+        for probe in &scenario.probes {
+            probe.question().lint(&mut findings);
         }
         for step in scenario.steps() {
             findings.here = step.span;
@@ -215,6 +219,14 @@ impl<'a> Findings<'a> {
     /// The step that is checked.
     pub fn here(&self) -> Span {
         self.here
+    }
+
+    /// The phase of the step that is checked.
+    pub fn phase(&self) -> Option<&'a Spanned<Phase>> {
+        self.scenario.phases.iter().find(|phase| {
+            let mut steps = phase.steps.iter().chain(&phase.rollback).flat_map(steps::walk);
+            steps.any(|step| step.span == self.here)
+        })
     }
 
     /// Reports a place in the scenario.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use serde_json::Value;
 
-use super::{Expect, Flux, Invariant, Matrix, Operator, Phase};
+use super::{Expect, Flux, Invariant, Judged, Matrix, Operator, Phase, Proof};
 use crate::cell::Cell;
 use crate::deadlines::DeadlineName;
 use crate::folders;
@@ -64,9 +64,12 @@ pub struct Scenario {
     pub probes: Vec<Spanned<Probe>>,
     /// What happens, in order.
     pub phases: Vec<Spanned<Phase>>,
-    /// Rules over the whole record that must hold.
+    /// Rules over the whole record that must hold: known ones by their names, and rules of the scenario's own.
     #[serde(default)]
-    pub invariants: Vec<Spanned<Invariant>>,
+    pub invariants: Vec<Spanned<Judged>>,
+    /// How the probes are proven, and what the migration is compared with. Default: self-proof, and 10s each of quiet and soak.
+    #[serde(default)]
+    pub proof: Proof,
     /// Deadlines other than the defaults, by name.
     #[serde(default)]
     #[schemars(schema_with = "timeouts_schema")]
@@ -85,6 +88,11 @@ impl Scenario {
     pub fn steps(&self) -> impl Iterator<Item = &Spanned<Step>> {
         let outermost = self.phases.iter().flat_map(|phase| phase.steps.iter().chain(&phase.rollback));
         outermost.flat_map(walk)
+    }
+
+    /// Whether the run is judged by a known rule.
+    pub fn is_judged_by(&self, invariant: Invariant) -> bool {
+        self.invariants.iter().any(|judged| judged.known() == Some(invariant))
     }
 
     /// The position of something in this file.

@@ -116,6 +116,7 @@ fn in_words(expected: &str) -> String {
         "a boolean" => "true or false",
         "u8" => "a whole number from 0 to 255",
         "u16" => "a whole number from 0 to 65535",
+        "a nonzero u16" => "a whole number from 1 to 65535",
         "u32" | "u64" | "usize" => "a whole number from 0 on",
         "i64" | "i32" => "a whole number",
         "f64" => "a number",

@@ -98,6 +98,11 @@ mistakes! {
     unknown_invariant: example("invariants: [no-lost-requests, same-uid]");
     unknown_timeout: example("timeouts: {boostrap: 5m}");
     unknown_probe_kind: example("probes:\n  - tcp: {name: web, port: 80}");
+    probe_of_an_odd_address: example("probes:\n  - http: {name: a, url: web.apps.svc, from: [inside]}\n  - tcp: {name: b, address: web, from: [inside]}\n  - canary: {name: c, allowed: 'web:80'}\n  - kube-api: {name: d, ask: lst}\n  - dns: {name: e, query: x, from: [inside]}");
+    odd_rule_of_its_own: example("invariants: [{name: calm}, {nmae: calm, cel: 'true'}, 5, {name: Calm, cel: 'true'}]");
+    odd_changes: example("phases:\n  - phase: a\n    changes: [web, deployment/apps/web-*]\n    steps: []");
+    odd_proof: example("proof: {self-prof: true, quiet: 10, soak: none}");
+    odd_faults: example("- cut: {pods: web, for: 300}\n- cut: {pods: deployment/apps/web, for: 1s, ports: [0]}\n- kill: {agnet: all}\n- kill: all");
     missing_top_level_keys: "scenario: example\nsummary: x\n";
     missing_key_in_a_step: example("- assert: {object: deployment/apps/web}");
     a_mistyped_key_is_not_missing_as_well: example("probes:\n  - http: {nmae: web, nodeport: 30080}");

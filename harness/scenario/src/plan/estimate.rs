@@ -4,12 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{Needs, PlannedPhase};
 use crate::cell::Cell;
 use crate::deadlines::as_text;
-use crate::folders::Files;
+use crate::folders::{Files, profile};
 use crate::model::Scenario;
 use crate::span::Spanned;
 use crate::steps::{Condition, Step};
@@ -77,6 +76,7 @@ impl Estimate {
         for step in scenario.phases.iter().flat_map(|phase| &phase.steps) {
             time = time.then(cost(&step.value, &mut taken_over));
         }
+        time = time.then(Time::slept(scenario.proof.quiet.get() + scenario.proof.soak.get()));
         let steps = phases.iter().flat_map(|phase| &phase.steps);
         Estimate {
             nodes,
@@ -119,6 +119,7 @@ fn cost(step: &Step, taken_over: &mut bool) -> Time {
         Step::Bootstrap(_) => Time::working(BOOTSTRAP),
         Step::Sleep(sleep) => Time::slept(sleep.r#for.get()),
         Step::StallSampler(stall) => Time::slept(stall.r#for.get()),
+        Step::Cut(cut) => Time { working: REQUEST, slept: cut.r#for.get() },
         Step::Wait(wait) => Time::working(match &wait.until {
             Condition::Ready(object) if object.kind == "fluxinstance" && !*taken_over => {
                 *taken_over = true;
@@ -144,10 +145,8 @@ fn cost(step: &Step, taken_over: &mut bool) -> Time {
 
 /// Nodes beyond the first, as the cluster's profile says.
 fn workers(scenario: &Scenario, cell: &Cell, files: &dyn Files) -> u64 {
-    let profile = files.read(&format!("../kind-configs/{}-{}.yaml", cell.provider, scenario.cluster));
-    let profile = profile.and_then(|text| serde_saphyr::from_str::<Value>(&text).ok());
     // More than a machine could hold is a mistake that the profile's own reader reports.
-    profile.and_then(|profile| profile["workers"].as_u64()).unwrap_or(0).min(100)
+    profile(scenario, cell, files).and_then(|profile| profile["workers"].as_u64()).unwrap_or(0).min(100)
 }
 
 impl fmt::Display for Estimate {
@@ -179,7 +178,7 @@ mod tests {
     fn the_smallest() {
         insta::assert_snapshot!(estimate("", &[]), @"
         memory  about 1.3 GiB, 1 node
-        time    about 15s, 1s of it slept, once images are cached
+        time    about 35s, 21s of it slept, once images are cached
         steps   at most 3m1s, the sum of their deadlines
         ");
     }
@@ -196,7 +195,7 @@ flux: {version: 2.9.2, components: [source-controller, kustomize-controller, hel
 - sleep: {for: 10m, reason: soak}";
         insta::assert_snapshot!(estimate(sections, &profile), @"
         memory  about 2.0 GiB, 3 nodes
-        time    about 11m14s, 10m of it slept, once images are cached
+        time    about 11m34s, 10m20s of it slept, once images are cached
         steps   at most 28m, the sum of their deadlines
         ");
     }

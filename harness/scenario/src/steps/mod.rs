@@ -9,6 +9,7 @@ mod bootstrap;
 mod bounds;
 mod command_expect;
 mod commit;
+mod cut;
 mod delete;
 mod exec;
 mod expect_failure;
@@ -16,6 +17,7 @@ mod flux;
 mod flux_kind;
 mod include;
 mod install_operator;
+mod kill;
 mod one_of;
 mod parallel;
 mod patch;
@@ -37,17 +39,20 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use apply::{Apply, Manifests};
+pub(crate) use assert::check_expression;
 pub use assert::{Assert, Cel, EventSeen, EventType, Facet, Fact, FieldEquals, Matches, Unchanged};
 pub use bootstrap::{Bootstrap, Transport};
 pub use bounds::Bounds;
 pub use command_expect::{CommandExpect, Unexpected};
 pub use commit::{Commit, Content, Revert};
+pub use cut::Cut;
 pub use delete::Delete;
 pub use exec::{Exec, ExecIn};
 pub use expect_failure::ExpectFailure;
 pub use flux::Flux;
 pub use include::Include;
 pub use install_operator::{InstallOperator, Via};
+pub use kill::{Agents, Kill};
 pub use parallel::Parallel;
 pub use patch::Patch;
 pub use push_artifact::PushArtifact;
@@ -101,7 +106,7 @@ pub trait StepKind: Action {
     const RULES: &'static [Rule] = &[];
 }
 
-/// A row of [`KINDS`].
+/// A row of a table of kinds, of steps or of probes.
 #[derive(Debug, Clone, Copy)]
 pub struct KindInfo {
     /// The key in the file.
@@ -177,5 +182,7 @@ steps! {
     Include,
     ExpectFailure,
     StallSampler,
+    Cut,
+    Kill,
     Snapshot,
 }

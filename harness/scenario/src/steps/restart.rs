@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::short::Short;
-use super::{Action, StepKind, walk};
+use super::{Action, StepKind};
 use crate::deadlines::{Deadline, DeadlineName};
 use crate::lint::{Findings, Rule};
 use crate::model::Scenario;
@@ -142,8 +142,7 @@ impl Action for Restart {
                 }
             }
             Victim::Node(node) => {
-                let number = ["control-plane", "worker"].iter().find_map(|role| node.as_str().strip_prefix(role));
-                if number.is_none_or(|number| !number.chars().all(|c| c.is_ascii_digit())) {
+                if !is_node(node) {
                     let message = format!("no node is called `{node}`");
                     findings.report(
                         &RESTARTED_NODE,
@@ -159,19 +158,19 @@ impl Action for Restart {
 }
 
 fn lint_budget(node: &Spanned<Name>, findings: &mut Findings<'_>) {
-    let scenario = findings.scenario();
-    let here = findings.here();
-    let phase = scenario.phases.iter().find(|phase| {
-        let mut steps = phase.steps.iter().chain(&phase.rollback).flat_map(walk);
-        steps.any(|step| step.span == here)
-    });
-    if scenario.expect.is_none()
-        && let Some(phase) = phase.filter(|phase| phase.budget.failed == 0)
+    if findings.scenario().expect.is_none()
+        && let Some(phase) = findings.phase().filter(|phase| phase.budget.failed == 0)
     {
         let message = format!("the phase `{}` allows no request to fail while node {node} is down", phase.phase);
         let help = "give it a budget, such as `budget: {failed: 200, longest: 30s}`";
         findings.report(&UNPAID_NODE, node.span, message, help);
     }
+}
+
+/// Whether a node can be called so: by its role and, from the second of a role on, its number.
+pub(super) fn is_node(name: &Name) -> bool {
+    let number = ["control-plane", "worker"].iter().find_map(|role| name.as_str().strip_prefix(role));
+    number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit()))
 }
 
 /// Whether a kind, with or without its group, is one of `kinds` or the plural of one.

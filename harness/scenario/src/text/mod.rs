@@ -2,11 +2,14 @@
 //!
 //! Each is a type with its own file: what it accepts, what it says of text that it does not accept, and its schema.
 
+mod address;
 mod duration;
 mod field_path;
+mod http_url;
 mod kind;
 mod label_selector;
 mod name;
+mod object_glob;
 mod object_ref;
 mod rate;
 mod regex;
@@ -16,11 +19,14 @@ mod var_name;
 mod version;
 
 pub use self::regex::Regex;
+pub use address::Address;
 pub use duration::HumanDuration;
 pub use field_path::{FieldPath, Segment};
+pub use http_url::HttpUrl;
 pub use kind::Kind;
 pub use label_selector::LabelSelector;
 pub use name::Name;
+pub use object_glob::ObjectGlob;
 pub use object_ref::ObjectRef;
 pub use rate::Rate;
 pub use rel_path::RelPath;

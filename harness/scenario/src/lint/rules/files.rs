@@ -88,7 +88,7 @@ pub const REPLACED_FILE: ScenarioRule = ScenarioRule {
         for step in scenario.steps() {
             let Step::Commit(commit) = &step.value else { continue };
             for (path, texts) in &commit.replace {
-                if written.iter().any(|written| is_below(written, path)) {
+                if written.iter().any(|written| is_below(written.as_str(), path.as_str())) {
                     continue;
                 }
                 let Some(content) = findings.read_in_fleet(path) else {
@@ -176,16 +176,18 @@ fn commits<'a>(findings: &Findings<'a>) -> impl Iterator<Item = &'a Commit> + us
 }
 
 /// Whether a path is another, or leads into it.
-fn is_below(outer: &RelPath, inner: &RelPath) -> bool {
-    inner.as_str().strip_prefix(outer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+fn is_below(outer: &str, inner: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether a commit makes a path, something in it, or what it is in.
+pub(super) fn is_committed(path: &str, findings: &Findings<'_>) -> bool {
+    let mut made = commits(findings).flat_map(|commit| commit.write.keys().chain(commit.r#move.values()));
+    made.any(|made| is_below(made.as_str(), path) || is_below(path, made.as_str()))
 }
 
 /// Whether a path is in the fleet, or may come to be by a commit or by `flux bootstrap`.
 fn is_in_fleet(path: &RelPath, findings: &Findings<'_>) -> bool {
-    let committed = || {
-        let made = commits(findings).flat_map(|commit| commit.write.keys().chain(commit.r#move.values()));
-        made.into_iter().any(|made| is_below(made, path) || is_below(path, made))
-    };
     let bootstrapped = || {
         findings.scenario().steps().any(|step| match &step.value {
             Step::Bootstrap(bootstrap) => {
@@ -195,5 +197,5 @@ fn is_in_fleet(path: &RelPath, findings: &Findings<'_>) -> bool {
             _ => false,
         })
     };
-    findings.find_in_fleet(path).is_some() || committed() || bootstrapped()
+    findings.find_in_fleet(path).is_some() || is_committed(path.as_str(), findings) || bootstrapped()
 }

@@ -1,12 +1,14 @@
 //! Objects that the cluster would not take, or that would lead nowhere.
 
 use super::examples::{INSTANCE, TAKE_OVER};
+use super::files::is_committed;
 use super::instance::bootstrap;
 use crate::folders;
 use crate::lint::course::normal;
 use crate::lint::fleet::{Manifest, joined, read_manifests};
 use crate::lint::{Findings, Rule, ScenarioRule};
 use crate::names;
+use crate::probes::Probe;
 use crate::span::Source;
 use crate::steps::{Manifests, Step};
 
@@ -136,10 +138,7 @@ pub const CANARY: ScenarioRule = ScenarioRule {
         ..Rule::WARNING
     },
     check: |findings| {
-        let scenario = findings.scenario();
-        let is_proven = scenario.invariants.iter().any(|i| i.as_str() == "policy-enforced")
-            || scenario.probes.iter().any(|probe| probe.kind() == "canary");
-        if is_proven {
+        if findings.scenario().probes.iter().any(|probe| matches!(probe.value, Probe::Canary(_))) {
             return;
         }
         for policy in findings.manifests().iter().filter(|m| m.is("networking.k8s.io", "NetworkPolicy")) {
@@ -148,7 +147,7 @@ pub const CANARY: ScenarioRule = ScenarioRule {
                 policy.source(),
                 policy.span("kind"),
                 format!("nothing proves that {} is enforced", policy.title()),
-                "probe what the policy must block as well, or allow this with a reason",
+                "add a `canary` probe of what the policy lets through and what it must block, or allow this with a reason",
             );
         }
     },
@@ -241,7 +240,7 @@ pub const SYNC_FOLDER: ScenarioRule = ScenarioRule {
             let follows_fleet = manifest.text("spec.sourceRef.kind") == Some("GitRepository")
                 && manifest.text("spec.sourceRef.name") == Some("flux-system");
             let Some(path) = manifest.text("spec.path").map(normal) else { continue };
-            if follows_fleet && !fleet.has_folder(&path) {
+            if follows_fleet && !fleet.has_folder(&path) && !is_committed(&path, findings) {
                 findings.report_in(
                     &SYNC_FOLDER.rule,
                     manifest.source(),

@@ -1,16 +1,20 @@
 //! Rules over whole scenarios: a file for each concern, a line for each rule.
 
 mod bundle;
+mod changes;
 mod examples;
 mod expectation;
 mod files;
 mod instance;
+mod judging;
 mod manifests;
 mod naming;
 mod order;
+mod own_rules;
 mod parsing;
 mod plain;
 mod probing;
+mod proof;
 mod shape;
 mod sync;
 mod templates;
@@ -61,6 +65,21 @@ pub const SCENARIO_RULES: &[ScenarioRule] = &[
     plain::NO_WAY_BACK,
     plain::ANY_FAILURE,
     bundle::RELEASE,
+    probing::MISSING_TARGET,
+    probing::UNUSED_TARGET,
+    probing::UNPUBLISHED,
+    probing::IN_FLIGHT_BOUND,
+    workload::UNSERVED,
+    expectation::NEEDLESS_HOLDS,
+    own_rules::NAME,
+    own_rules::EXPRESSION,
+    proof::NO_BASELINE,
+    proof::UNPROVEN_PROBES,
+    judging::CANARY,
+    judging::NO_COMMIT,
+    judging::NO_FAULT,
+    changes::NOTHING_CHANGED,
+    changes::UNSAID_CHANGE,
     order::TOO_SOON,
     order::UNAWAITED_COMMIT,
     order::UNAWAITED_INSTANCE,

@@ -17,7 +17,7 @@ fn is_instance(object: &ObjectRef) -> bool {
 }
 
 /// Whether a step ends only when a FluxInstance is ready.
-fn proves_take_over(stop: &Stop<'_>) -> bool {
+pub(super) fn proves_take_over(stop: &Stop<'_>) -> bool {
     match &stop.step.value {
         Step::Wait(Wait { until: Condition::Gone(_), .. }) => false,
         // However the condition is made up, it names what it is about.

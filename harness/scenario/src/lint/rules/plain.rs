@@ -4,7 +4,6 @@ use std::fmt::Display;
 
 use crate::lint::{Findings, Rule, ScenarioRule};
 use crate::model::ExpectedVerdict;
-use crate::probes::Probe;
 use crate::span::Spanned;
 use crate::steps::Step;
 
@@ -23,10 +22,12 @@ pub const REPEATED: ScenarioRule = ScenarioRule {
         repeated(findings, "invariants", &scenario.invariants);
         repeated(findings, "workloads", &scenario.workloads);
         repeated(findings, "components", &scenario.flux.components);
+        for phase in &scenario.phases {
+            repeated(findings, "changes", &phase.changes);
+        }
         for probe in &scenario.probes {
-            let Probe::Http(http) = &probe.value;
-            repeated(findings, "from", &http.from);
-            repeated(findings, "connection", &http.connection);
+            repeated(findings, "from", probe.question().from());
+            repeated(findings, "connection", probe.question().connection());
         }
     },
 };
@@ -105,6 +106,8 @@ pub const ANY_FAILURE: ScenarioRule = ScenarioRule {
                 "every scenario is expected to pass",
                 "remove `expect`",
             ),
+            // The lab breaks by no rule.
+            (ExpectedVerdict::Infra, None) => {}
             (verdict, None) => findings.report(
                 &ANY_FAILURE.rule,
                 expect.verdict.span,

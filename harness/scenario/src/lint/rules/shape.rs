@@ -77,7 +77,7 @@ pub const NOTHING_SAMPLED: ScenarioRule = ScenarioRule {
         code: "F116",
         name: "nothing-sampled",
         explain: "Sampling begins after the first phase, which brings the workloads up. With no second phase nothing is ever \
-                  sampled, and a step that starves the sampler has none to starve.",
+                  sampled, and a fault that is there to be seen by the probes is seen by none.",
         failing: "phases: [{phase: bootstrap, steps: [bootstrap: {path: clusters/test}]}]",
         passing: "phases: [{phase: bootstrap, steps: [bootstrap: {path: clusters/test}]}, {phase: soak, steps: [sleep: {for: 1s, reason: soak}]}]",
         ..Rule::ERROR
@@ -92,7 +92,7 @@ pub const NOTHING_SAMPLED: ScenarioRule = ScenarioRule {
                 "let the first phase bring the workloads up, and begin what shall be probed in a second one",
             );
         }
-        for step in first.steps.iter().flat_map(walk).filter(|step| matches!(step.value, Step::StallSampler(_))) {
+        for step in first.steps.iter().flat_map(walk).filter(|step| is_fault(step)) {
             findings.report(
                 &NOTHING_SAMPLED.rule,
                 step.span,
@@ -102,3 +102,8 @@ pub const NOTHING_SAMPLED: ScenarioRule = ScenarioRule {
         }
     },
 };
+
+/// Whether a step is a fault for the probes to see, or one of their own.
+fn is_fault(step: &Step) -> bool {
+    matches!(step, Step::StallSampler(_) | Step::Cut(_) | Step::Kill(_))
+}

@@ -128,7 +128,7 @@ pub const UNCOVERED: ScenarioRule = ScenarioRule {
 fn lasts(phase: &Phase, findings: &Findings<'_>) -> bool {
     let course = findings.course();
     phase.steps.iter().flat_map(walk).any(|step| {
-        let sleeps = ["sleep", "stall-sampler"].contains(&step.kind());
+        let sleeps = ["sleep", "stall-sampler", "cut"].contains(&step.kind());
         sleeps || course.all().iter().any(|stop| std::ptr::eq(stop.step, step) && stop.looks())
     })
 }
@@ -204,7 +204,7 @@ pub const VACUOUS: ScenarioRule = ScenarioRule {
 
 /// From every place, with every kind of connection.
 fn samples_per_second(probe: &crate::probes::Probe) -> f64 {
-    let crate::probes::Probe::Http(http) = probe;
-    let interval = http.rate.interval().as_secs_f64();
-    (http.from.len() * http.connection.len()) as f64 / interval.max(f64::EPSILON)
+    let question = probe.question();
+    let interval = question.rate().interval().as_secs_f64();
+    question.sampled().len() as f64 / interval.max(f64::EPSILON)
 }

@@ -6,11 +6,11 @@ use crate::lint::course::normal;
 use crate::lint::{Findings, Rule, ScenarioRule};
 use crate::model::Component;
 use crate::names;
-use crate::parse::tree::Value;
-use crate::probes::Probe;
+use crate::parse::tree::{Node, Value};
+use crate::probes::{From, Probe};
 use crate::span::{Span, Spanned};
 use crate::steps::{Condition, Fact, Step, walk};
-use crate::text::ObjectRef;
+use crate::text::{Address, ObjectRef};
 
 pub const SLOW: ScenarioRule = ScenarioRule {
     rule: Rule {
@@ -23,16 +23,12 @@ pub const SLOW: ScenarioRule = ScenarioRule {
     },
     check: |findings| {
         for probe in &findings.scenario().probes {
-            let Probe::Http(http) = &probe.value;
-            if http.rate.interval() > Duration::from_secs(1) {
+            let rate = probe.question().rate();
+            if rate.interval() > Duration::from_secs(1) {
                 findings.report(
                     &SLOW.rule,
-                    http.rate.span,
-                    format!(
-                        "at {} every outage of less than {} s can stay unseen",
-                        http.rate,
-                        http.rate.interval().as_secs()
-                    ),
+                    rate.span,
+                    format!("at {rate} every outage of less than {} s can stay unseen", rate.interval().as_secs()),
                     "write at least `1/s`; the default is `20/s`",
                 );
             }
@@ -52,7 +48,7 @@ pub const GOOD_ERROR: ScenarioRule = ScenarioRule {
     },
     check: |findings| {
         for probe in &findings.scenario().probes {
-            let Probe::Http(http) = &probe.value;
+            let Probe::Http(http) = &probe.value else { continue };
             if http.status.value >= 400 {
                 let message = format!("the probe `{}` takes the error {} for a good answer", http.name, http.status);
                 findings.report(&GOOD_ERROR.rule, http.status.span, message, "probe a path that answers with 200");
@@ -78,15 +74,10 @@ pub const PORT: ScenarioRule = ScenarioRule {
         let services = manifests.iter().filter(|m| m.is("", "Service"));
         let published: Vec<u64> = services
             .flat_map(|service| service.items("spec.ports"))
-            .filter_map(|port| match port.get("nodePort")?.value {
-                Value::Unsigned(port) => Some(port),
-                Value::Signed(port) => u64::try_from(port).ok(),
-                _ => None,
-            })
+            .filter_map(|port| number(port.get("nodePort")?))
             .collect();
         for probe in &findings.scenario().probes {
-            let Probe::Http(http) = &probe.value;
-            let port = &http.node_port;
+            let Some(port) = probe.question().route().and_then(|route| route.node_port) else { continue };
             let is_one = (30_000..=32_767).contains(&port.value);
             if is_one && !published.contains(&u64::from(port.value)) {
                 let known: Vec<String> = published.iter().map(ToString::to_string).collect();
@@ -105,6 +96,85 @@ pub const PORT: ScenarioRule = ScenarioRule {
     },
 };
 
+pub const UNSERVED: ScenarioRule = ScenarioRule {
+    rule: Rule {
+        code: "F139",
+        name: "unserved-address",
+        explain: "Nothing answers at a Service that does not exist, or on a port that it does not have: a node port is none of its \
+                  ports, and gRPC mostly has a port of its own.",
+        failing: "probes: [http: {name: web, url: \"http://web.apps.svc:30080/\", from: [inside]}]",
+        failing_files: &[(SERVICE, WEB_ON_80)],
+        passing: "probes: [http: {name: web, url: \"http://web.apps.svc/\", from: [inside]}]",
+        passing_files: &[(SERVICE, WEB_ON_80)],
+        ..Rule::WARNING
+    },
+    check: |findings| {
+        if findings.synced().is_empty() || findings.fleet().is_generated() {
+            return;
+        }
+        let manifests = findings.manifests();
+        let services: Vec<_> = manifests.iter().filter(|m| m.is("", "Service")).collect();
+        let known = known_objects(findings);
+        for (address, span) in addresses(findings) {
+            let Some((name, namespace)) = address.service() else { continue };
+            let is_it = |m: &&&std::rc::Rc<crate::lint::fleet::Manifest>| {
+                m.name() == name && m.namespace().is_none_or(|own| own == namespace)
+            };
+            let Some(service) = services.iter().find(is_it) else {
+                let is_known = known.iter().any(|(kind, known)| kind == "service" && known == name);
+                // A name of two parts may be of the world outside.
+                if !is_known
+                    && address.host.contains(".svc")
+                    && !namespace.starts_with("kube-")
+                    && namespace != "default"
+                {
+                    let names: Vec<&str> = services.iter().map(|m| m.name()).collect();
+                    let near = names::nearest(name, names.iter().copied());
+                    let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+                    findings.report(
+                        &UNSERVED.rule,
+                        span,
+                        format!("the fleet has no Service `{name}` in {namespace}"),
+                        format!("{near}its Services are {}", names::list(&names)),
+                    );
+                }
+                continue;
+            };
+            let ports: Option<Vec<String>> =
+                service.items("spec.ports").iter().map(|port| Some(number(port.get("port")?)?.to_string())).collect();
+            let Some(ports) = ports.filter(|ports| !ports.contains(&address.port.to_string())) else { continue };
+            findings.report(
+                &UNSERVED.rule,
+                span,
+                format!("the Service `{name}` has no port {}", address.port),
+                format!("its ports are {}", names::list(&ports)),
+            );
+        }
+    },
+};
+
+const SERVICE: &str = "fleets/web/apps/web/service.yaml";
+
+const WEB_ON_80: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: apps}\nspec: {ports: [{port: 80, nodePort: 30080}]}\n";
+
+/// What probes ask from inside, but for what must not answer.
+fn addresses<'a>(findings: &Findings<'a>) -> Vec<(&'a Address, Span)> {
+    let probes = findings.scenario().probes.iter();
+    let asked = probes.filter_map(|probe| match &probe.value {
+        Probe::Canary(canary) => Some((&canary.allowed.value, canary.allowed.span)),
+        probe => probe.question().route().filter(|_| probe.asks_from(From::Inside))?.inside,
+    });
+    asked.collect()
+}
+
+fn number(node: &Node) -> Option<u64> {
+    match node.value {
+        Value::Unsigned(number) => Some(number),
+        Value::Signed(number) => u64::try_from(number).ok(),
+        _ => None,
+    }
+}
+
 pub const ABSENT: ScenarioRule = ScenarioRule {
     rule: Rule {
         code: "F128",
@@ -119,27 +189,13 @@ pub const ABSENT: ScenarioRule = ScenarioRule {
         if findings.synced().is_empty() || findings.fleet().is_generated() {
             return;
         }
-        let manifests = findings.manifests();
-        let mut known: Vec<(String, &str)> = manifests.iter().map(|m| (m.kind().to_lowercase(), m.name())).collect();
-        let syncs = findings
-            .instances()
-            .iter()
-            .filter_map(|i| i.text("spec.sync.kind").map(str::to_lowercase))
-            .collect::<Vec<_>>();
-        known.extend(
-            syncs.into_iter().chain(["kustomization".into(), "gitrepository".into()]).map(|kind| (kind, "flux-system")),
-        );
-        known.extend(CONTROLLERS.iter().map(|c| ("deployment".into(), c.as_str())));
-        known.push(("deployment".into(), "flux-operator"));
-        let services =
-            ["source-controller", "notification-controller", "webhook-receiver", "source-watcher", "flux-operator"];
-        known.extend(services.map(|service| ("service".into(), service)));
+        let known = known_objects(findings);
         for object in objects(findings) {
             let kind = base(&object.kind);
-            if !KINDS.contains(&kind) || known.iter().any(|(k, name)| k == kind && *name == object.name) {
+            if !KINDS.contains(&kind) || known.iter().any(|(k, name)| *k == kind && *name == object.name) {
                 continue;
             }
-            let same_kind = known.iter().filter(|(k, _)| k == kind).map(|(_, name)| *name);
+            let same_kind = known.iter().filter(|(k, _)| k == kind).map(|(_, name)| name.as_str());
             let near = names::nearest(&object.name, same_kind)
                 .map(|near| format!("; did you mean `{near}`?"))
                 .unwrap_or_default();
@@ -153,6 +209,23 @@ pub const ABSENT: ScenarioRule = ScenarioRule {
     },
 };
 
+/// What comes to be in the cluster, as kind and name: what manifests show, and what bootstrap and the operator bring.
+pub(super) fn known_objects(findings: &Findings<'_>) -> Vec<(String, String)> {
+    let manifests = findings.manifests();
+    let mut known: Vec<(String, String)> =
+        manifests.iter().map(|m| (m.kind().to_lowercase(), m.name().to_owned())).collect();
+    let instances = findings.instances();
+    let syncs = instances.iter().filter_map(|i| i.text("spec.sync.kind").map(str::to_lowercase));
+    let syncs = syncs.chain(["kustomization".into(), "gitrepository".into()]);
+    known.extend(syncs.map(|kind| (kind, "flux-system".to_owned())));
+    let deployments = CONTROLLERS.iter().map(|c| c.as_str()).chain(["flux-operator"]);
+    known.extend(deployments.map(|name| ("deployment".to_owned(), name.to_owned())));
+    let services =
+        ["source-controller", "notification-controller", "webhook-receiver", "source-watcher", "flux-operator"];
+    known.extend(services.map(|name| ("service".to_owned(), name.to_owned())));
+    known
+}
+
 const CONTROLLERS: [Component; 7] = [
     Component::SourceController,
     Component::KustomizeController,
@@ -164,7 +237,7 @@ const CONTROLLERS: [Component; 7] = [
 ];
 
 /// Kinds whose objects come from manifests or from Flux itself, and from nothing else.
-const KINDS: [&str; 9] = [
+pub(super) const KINDS: [&str; 9] = [
     "deployment",
     "statefulset",
     "daemonset",
@@ -197,6 +270,10 @@ fn objects<'a>(findings: &Findings<'a>) -> Vec<&'a Spanned<ObjectRef>> {
         .flat_map(|step| step.action().nested().iter().flat_map(walk).map(|inner| inner.span))
         .collect();
     let mut objects: Vec<_> = scenario.workloads.iter().collect();
+    objects.extend(scenario.probes.iter().filter_map(|probe| match &probe.value {
+        Probe::Flux(flux) => Some(&flux.source),
+        _ => None,
+    }));
     for step in scenario.steps().filter(|step| !expected_to_fail.contains(&step.span)) {
         match &step.value {
             Step::Wait(wait) => awaited(&wait.until, &mut objects),
@@ -210,6 +287,7 @@ fn objects<'a>(findings: &Findings<'a>) -> Vec<&'a Spanned<ObjectRef>> {
             Step::Patch(patch) => objects.push(&patch.object),
             Step::Scale(scale) => objects.push(&scale.object),
             Step::Rollout(rollout) => objects.push(&rollout.restart),
+            Step::Cut(cut) => objects.push(&cut.pods),
             Step::Snapshot(snapshot) => objects.extend(&snapshot.of.value),
             _ => {}
         }

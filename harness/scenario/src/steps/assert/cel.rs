@@ -1,6 +1,6 @@
 //! `cel`: an expression over live objects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::cel::Expression;
@@ -46,22 +46,9 @@ impl fmt::Display for Cel {
         write!(
             f,
             "of {}: {}",
-            and(self.objects.values()),
+            names::and(self.objects.values()),
             self.expression.split_whitespace().collect::<Vec<_>>().join(" ")
         )
-    }
-}
-
-/// `a`, `b and c`, `a, b and c`.
-pub(super) fn and<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
-    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    match items.as_slice() {
-        [most @ .., one, last] => {
-            let before: String = most.iter().map(|item| format!("{item}, ")).collect();
-            format!("{before}{one} and {last}")
-        }
-        [one] => one.clone(),
-        [] => "nothing".into(),
     }
 }
 
@@ -78,7 +65,8 @@ pub(super) const UNKNOWN_NAME: Rule = Rule {
     code: "F228",
     name: "cel-unknown-name",
     explain: "An expression knows its objects by `object`, or by the names under `objects`, and the functions of CEL's \
-              standard library; a name of an object must be one that CEL can write.",
+              standard library; a name of an object must be one that CEL can write. A rule of the scenario's own knows the parts \
+              of the record.",
     failing: "- assert: {object: deployment/apps/web, cel: objct.spec.replicas == 2}",
     passing: "- assert: {objects: {web: deployment/apps/web}, cel: web.spec.replicas == 2}",
     ..Rule::ERROR
@@ -95,53 +83,9 @@ pub(super) const LOOKS_AT_NOTHING: Rule = Rule {
 
 impl Cel {
     pub(super) fn lint(&self, findings: &mut Findings<'_>) {
-        let span = self.expression.span;
-        let expression = match Expression::compile(&self.expression) {
-            Ok(expression) => expression,
-            Err(error) => {
-                let at = narrowed(span, findings.scenario().source.slice(span), &self.expression, error.at);
-                let hint = "write CEL, such as `object.status.readyReplicas == object.spec.replicas` or `has(object.spec.suspend)`; \
-                            compare by `==`, join by `&&` and `||`";
-                findings.report(&SYNTAX, at, format!("this is not CEL: {}", error.message), hint);
-                return;
-            }
-        };
         let known: Vec<&str> = self.objects.keys().map(|name| name.as_str()).collect();
-        let used = expression.variables();
-        for name in used.iter().filter(|name| !known.contains(name)) {
-            let meant = names::nearest(name, known.iter().copied());
-            let help = meant.map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
-            let at = narrowed(
-                span,
-                findings.scenario().source.slice(span),
-                &self.expression,
-                place_of(name, &self.expression),
-            );
-            findings.report(
-                &UNKNOWN_NAME,
-                at,
-                format!("the expression knows no `{name}`"),
-                format!("{help}it knows {}", names::list(&known)),
-            );
-        }
-        for (name, meant) in expression.unknown_functions() {
-            let help = match meant {
-                Some(meant) => format!("did you mean `{meant}`? "),
-                None => String::new(),
-            };
-            let at = narrowed(
-                span,
-                findings.scenario().source.slice(span),
-                &self.expression,
-                place_of(&name, &self.expression),
-            );
-            findings.report(
-                &UNKNOWN_NAME,
-                at,
-                format!("CEL has no function `{name}`"),
-                format!("{help}its standard library has `size`, `has`, `exists`, `all`, `matches`, `timestamp`, …"),
-            );
-        }
+        let example = "`object.status.readyReplicas == object.spec.replicas` or `has(object.spec.suspend)`";
+        let Some(used) = check_expression(&self.expression, &known, example, findings) else { return };
         for (name, object) in &self.objects {
             if !is_identifier(name) {
                 findings.report(
@@ -160,6 +104,46 @@ impl Cel {
             }
         }
     }
+}
+
+/// Reports what is wrong with an expression's syntax and names; gives the names that it looks at.
+pub(crate) fn check_expression(
+    text: &Spanned<String>,
+    known: &[&str],
+    example: &str,
+    findings: &mut Findings<'_>,
+) -> Option<BTreeSet<String>> {
+    let written = findings.scenario().source.slice(text.span);
+    let place = |at| narrowed(text.span, written, text, at);
+    let expression = match Expression::compile(text) {
+        Ok(expression) => expression,
+        Err(error) => {
+            let hint = format!("write CEL, such as {example}; compare by `==`, join by `&&` and `||`");
+            findings.report(&SYNTAX, place(error.at), format!("this is not CEL: {}", error.message), hint);
+            return None;
+        }
+    };
+    let used = expression.variables();
+    for name in used.iter().filter(|name| !known.contains(name)) {
+        let meant = names::nearest(name, known.iter().copied());
+        let help = meant.map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+        findings.report(
+            &UNKNOWN_NAME,
+            place(place_of(name, text)),
+            format!("the expression knows no `{name}`"),
+            format!("{help}it knows {}", names::list(known)),
+        );
+    }
+    for (name, meant) in expression.unknown_functions() {
+        let help = meant.map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+        findings.report(
+            &UNKNOWN_NAME,
+            place(place_of(&name, text)),
+            format!("CEL has no function `{name}`"),
+            format!("{help}its standard library has `size`, `has`, `exists`, `all`, `matches`, `timestamp`, …"),
+        );
+    }
+    Some(used.into_iter().map(str::to_owned).collect())
 }
 
 fn is_identifier(name: &str) -> bool {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::cel::and;
 use crate::lint::{Findings, Rule};
+use crate::names::and;
 use crate::span::Spanned;
 use crate::text::ObjectRef;
 

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 pub use cel::Cel;
+pub(crate) use cel::check_expression;
 pub use event::{EventSeen, EventType};
 pub use field::FieldEquals;
 pub use matches::Matches;

@@ -5,9 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cel::and;
 use crate::lint::{Findings, Rule};
-use crate::names;
+use crate::names::{self, and};
 use crate::span::Spanned;
 use crate::steps::{Snapshot, Step};
 use crate::text::{Name, ObjectRef};

@@ -7,7 +7,6 @@ use serde::Deserialize;
 
 use crate::lint::{Findings, Rule};
 use crate::names;
-use crate::probes::Probe;
 use crate::span::Spanned;
 use crate::steps::walk;
 use crate::text::{HumanDuration, Name};
@@ -81,12 +80,12 @@ impl ProbeHealth {
                 "put the step into a later phase; the first one ends only when every probe was answered once",
             );
         }
-        let Probe::Http(http) = &probe.value;
-        if self.healthy_for.get() < http.rate.interval() {
+        let rate = probe.question().rate();
+        if self.healthy_for.get() < rate.interval() {
             findings.report(
                 &NO_SAMPLE_IN_TIME,
                 self.healthy_for.span,
-                format!("at {} the probe `{}` may take no sample in {}", http.rate, self.name, self.healthy_for),
+                format!("at {rate} the probe `{}` may take no sample in {}", self.name, self.healthy_for),
                 "wait for several samples, or sample more often",
             );
         }
