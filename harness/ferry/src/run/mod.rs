@@ -16,7 +16,7 @@ use ferry_lab::reaper::Reaper;
 use ferry_lab::run::RunScope;
 use ferry_probe::Clock;
 use ferry_record::codec::RecordWriter;
-use ferry_record::event::{Expectation, PhaseInfo, PhaseRole, RunStarted};
+use ferry_record::event::{Expectation, OwnRule, PhaseInfo, PhaseRole, RunStarted};
 use ferry_record::redact::Redactor;
 use ferry_record::{EventKind, Judgement, Verdict};
 use ferry_scenario::model::{ExpectedVerdict, Phase};
@@ -231,16 +231,17 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
         },
         steps: phase.steps.len(),
         role: PhaseRole::Scenario,
-        changes: vec![],
+        changes: phase.changes.iter().map(ToString::to_string).collect(),
     };
     let expect = scenario.expect.as_ref().map(|expect| Expectation {
         verdict: match expect.verdict.value {
             ExpectedVerdict::Pass => Verdict::Pass,
             ExpectedVerdict::Fail => Verdict::Fail,
             ExpectedVerdict::Inconclusive => Verdict::Inconclusive,
+            ExpectedVerdict::Infra => Verdict::Infra,
         },
         rule: expect.rule.as_ref().map(|rule| rule.value.clone()),
-        holds: vec![],
+        holds: expect.holds.iter().map(|rule| rule.value.clone()).collect(),
     });
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let host = [
@@ -257,13 +258,18 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
         ferry: env!("CARGO_PKG_VERSION").into(),
         wall: jiff::Timestamp::now(),
         phases: scenario.phases.iter().map(|p| phase(p)).collect(),
-        invariants: scenario.invariants.iter().map(|i| i.value.as_str().into()).collect(),
-        rules: vec![],
+        invariants: scenario.invariants.iter().filter_map(|i| i.known()).map(|i| i.as_str().into()).collect(),
+        rules: scenario.invariants.iter().filter_map(|i| i.own()).map(own_rule).collect(),
         flux_namespace: "flux-system".into(),
         self_proof: false,
         expect,
         host: host.map(|(key, value)| (key.to_string(), value)).into(),
     }
+}
+
+/// A rule of the scenario's own, as the record keeps it.
+fn own_rule(rule: &ferry_scenario::model::OwnRule) -> OwnRule {
+    OwnRule { name: rule.name.to_string(), cel: rule.cel.value.clone() }
 }
 
 fn kernel() -> String {

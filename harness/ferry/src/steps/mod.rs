@@ -149,6 +149,10 @@ pub async fn execute(step: &Step, cx: &Context<'_>) -> Result<(), StepError> {
             "steps within steps are the executor's to carry out",
             "this is a mistake in ferry: please report it".to_string(),
         )),
+        Step::Cut(_) | Step::Kill(_) => Err(StepError::mismatch(
+            format!("`{}` is not yet carried out", step.kind()),
+            "leave it out of what is to run".to_string(),
+        )),
         Step::StallSampler(step) => match cx.sampler {
             Some(sampler) => {
                 sampler.stall(step.r#for.get());
