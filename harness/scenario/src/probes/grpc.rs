@@ -21,7 +21,8 @@ pub struct Grpc {
     pub node_port: Option<Spanned<u16>>,
     /// The workload's Service and its gRPC port as other workloads know them, for `from: [inside]`.
     pub address: Option<Spanned<Address>>,
-    /// The service whose health is asked for. Default: the server's as a whole.
+    /// The service whose health is asked for. Default: the server's as a whole. A server that drains is not SERVING any more
+    /// while it still answers every call: the demo workload is asked for `liveness`.
     #[serde(default)]
     pub service: String,
     /// Where it asks from. Default: outside.
@@ -43,7 +44,7 @@ pub struct Grpc {
 impl ProbeKind for Grpc {
     const KIND: &'static str = "grpc";
     const EXAMPLE: &'static str =
-        "grpc: {name: web-health, address: \"web.apps.svc.cluster.local:8081\", from: [inside]}";
+        "grpc: {name: web-health, address: \"web.apps.svc.cluster.local:80\", service: liveness, from: [inside]}";
 }
 
 impl Question for Grpc {
@@ -66,7 +67,6 @@ impl Question for Grpc {
     }
 
     fn route(&self) -> Option<Route<'_>> {
-        let route = tcp::route(self.node_port.as_ref(), self.address.as_ref());
-        Some(Route { example: "address: \"web.apps.svc.cluster.local:8081\"", ..route })
+        Some(tcp::route(self.node_port.as_ref(), self.address.as_ref()))
     }
 }

@@ -278,8 +278,8 @@ mod tests {
         http web/inside/reused: GET http://web.apps.svc.cluster.local/ at 20/s
         tcp web-port/inside/new: connect to web.apps.svc.cluster.local:80 at 20/s
         dns web-name/inside/new: resolve web.apps.svc.cluster.local at 20/s
-        grpc web-health/inside/new: gRPC health of web.apps.svc.cluster.local:8081 at 20/s
-        grpc web-health/inside/reused: gRPC health of web.apps.svc.cluster.local:8081 at 20/s
+        grpc web-health/inside/new: gRPC health of liveness at web.apps.svc.cluster.local:80 at 20/s
+        grpc web-health/inside/reused: gRPC health of liveness at web.apps.svc.cluster.local:80 at 20/s
         stream web-stream/outside/reused: lines of node port 30080/stream at 5/s
         flux artifact/inside/new: download the artifact of gitrepository/flux-system/flux-system at 2/s
         kube-api api/outside/new: list a namespace from the API server at 5/s

@@ -101,7 +101,7 @@ pub const UNSERVED: ScenarioRule = ScenarioRule {
         code: "F139",
         name: "unserved-address",
         explain: "Nothing answers at a Service that does not exist, or on a port that it does not have: a node port is none of its \
-                  ports, and gRPC mostly has a port of its own.",
+                  ports, and neither is its pods'.",
         failing: "probes: [http: {name: web, url: \"http://web.apps.svc:30080/\", from: [inside]}]",
         failing_files: &[(SERVICE, WEB_ON_80)],
         passing: "probes: [http: {name: web, url: \"http://web.apps.svc/\", from: [inside]}]",
