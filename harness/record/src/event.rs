@@ -135,6 +135,9 @@ pub enum EventKind {
         to: Nanos,
         /// What broke the watch.
         reason: String,
+        /// The new list had the objects that were known, under their UIDs, and no others.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        kept: bool,
     },
     /// A resource is no longer watched.
     WatchEnded {

@@ -117,7 +117,7 @@ fn watching() -> impl Strategy<Value = EventKind> {
         resource().prop_map(|resource| EventKind::WatchEnded { resource, reason: "forbidden".into() }),
         (resource(), 0u64..20_000, 0u64..900).prop_map(|(resource, from, len)| {
             let (from, to) = (from * MS, (from + len) * MS);
-            EventKind::WatchGap { resource, from, to, reason: "gone too long".into() }
+            EventKind::WatchGap { resource, from, to, reason: "gone too long".into(), kept: false }
         }),
         (prop::sample::select(&OBJECTS[..]), 0u8..3, any::<bool>()).prop_map(|(object, uid, late)| {
             EventKind::ObjectGone { object: object.into(), uid: format!("{object}#{uid}"), late }

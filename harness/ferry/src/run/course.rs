@@ -29,8 +29,8 @@ pub enum Stretch<'a> {
     Phase(&'a Phase),
     /// Nothing is done, before the migration.
     Quiet(Duration),
-    /// Nothing is done, after it.
-    Soak(Duration),
+    /// Nothing is done, after the last phase: what that was meant to change may still be changing.
+    Soak(Duration, &'a Phase),
 }
 
 impl Frame {
@@ -53,8 +53,8 @@ impl Frame {
     /// The stretches in order; their places are the phases' numbers in the record.
     pub fn course(self, scenario: &Scenario) -> Vec<Stretch<'_>> {
         let mut course: Vec<Stretch<'_>> = scenario.phases.iter().map(|phase| Stretch::Phase(phase)).collect();
-        if !self.soak.is_zero() {
-            course.push(Stretch::Soak(self.soak));
+        if let (false, Some(last)) = (self.soak.is_zero(), scenario.phases.last()) {
+            course.push(Stretch::Soak(self.soak, last));
         }
         if !self.quiet.is_zero() && !course.is_empty() {
             course.insert(1, Stretch::Quiet(self.quiet));
@@ -66,12 +66,13 @@ impl Frame {
 impl Stretch<'_> {
     /// As the record announces it.
     pub fn info(&self) -> PhaseInfo {
-        let idle = |name: &str, role| PhaseInfo {
+        let changes = |phase: &Phase| phase.changes.iter().map(ToString::to_string).collect();
+        let idle = |name: &str, role, changes| PhaseInfo {
             name: name.into(),
             budget: Budget::default(),
             steps: 1,
             role,
-            changes: vec![],
+            changes,
         };
         match self {
             Stretch::Phase(phase) => PhaseInfo {
@@ -82,10 +83,10 @@ impl Stretch<'_> {
                 },
                 steps: phase.steps.len(),
                 role: PhaseRole::Scenario,
-                changes: phase.changes.iter().map(ToString::to_string).collect(),
+                changes: changes(phase),
             },
-            Stretch::Quiet(_) => idle("quiet", PhaseRole::Quiet),
-            Stretch::Soak(_) => idle("soak", PhaseRole::Soak),
+            Stretch::Quiet(_) => idle("quiet", PhaseRole::Quiet, vec![]),
+            Stretch::Soak(_, last) => idle("soak", PhaseRole::Soak, changes(last)),
         }
     }
 }

@@ -134,7 +134,7 @@ impl<'a> Executor<'a> {
                 Stretch::Phase(phase) if index == 0 => self.first(own, phase, outcome).await,
                 Stretch::Phase(phase) => self.steps(own, &phase.steps, outcome).await,
                 Stretch::Quiet(time) => self.idle(own, "quiet", time, outcome).await,
-                Stretch::Soak(time) => self.idle(own, "soak", time, outcome).await,
+                Stretch::Soak(time, _) => self.idle(own, "soak", time, outcome).await,
             };
             let failed_here = matches!(outcome, Outcome::Failed { .. });
             if let (true, Stretch::Phase(phase)) = (failed_here, stretch)

@@ -76,7 +76,7 @@ impl Known {
         let mut events = vec![];
         if let Some(from) = self.complete {
             let (resource, reason) = (self.resource.clone(), lost.to_owned());
-            events.push(EventKind::WatchGap { resource, from, to: now, reason });
+            events.push(EventKind::WatchGap { resource, from, to: now, reason, kept: self.keeps(&listed) });
         }
         let names: BTreeSet<&str> = listed.iter().map(|seen| seen.object.as_str()).collect();
         let vanished = self.objects.extract_if(.., |name, _| !names.contains(name.as_str()));
@@ -89,6 +89,12 @@ impl Known {
         }
         self.complete = Some(now);
         events
+    }
+
+    /// Whether a list has the objects that are known and no others, whatever became of their content.
+    fn keeps(&self, listed: &[ObjectSeen]) -> bool {
+        let same = |seen: &ObjectSeen| self.objects.get(&seen.object).is_some_and(|known| known.uid == seen.uid);
+        listed.len() == self.objects.len() && listed.iter().all(same)
     }
 
     /// Whether a list says other than what is known.
@@ -105,7 +111,7 @@ impl Known {
             End::Blind { reason, error } => match self.complete {
                 Some(from) => {
                     let resource = self.resource.clone();
-                    events.push(EventKind::WatchGap { resource, from, to: now, reason: error.to_owned() });
+                    events.push(EventKind::WatchGap { resource, from, to: now, reason: error.to_owned(), kept: false });
                     reason.to_owned()
                 }
                 None => format!("{reason}, and it was never listed: {error}"),

@@ -19,7 +19,7 @@ use crate::cluster::in_words;
 
 /// How long a watch is asked for, in seconds. Near its end the API server says how far it is (a bookmark), which bounds how
 /// far back a gap reaches; asking anew costs it a millisecond.
-const ROUND: u32 = 30;
+const ROUND: u32 = 5;
 
 /// A watch that says nothing for so long after its end was due hangs.
 const OVERDUE: Duration = Duration::from_secs(5);

@@ -84,6 +84,8 @@ pub struct Gap {
     pub span: Interval,
     /// What broke the watch.
     pub reason: String,
+    /// Every object was still there after it, under its UID, and no other had come.
+    pub kept: bool,
 }
 
 /// How far a pod's log was read.
@@ -196,11 +198,11 @@ impl ClusterState {
                 let watch = self.watches.entry(resource.clone()).or_default();
                 watch.started.get_or_insert(t);
                 if let Some((ended, reason)) = watch.ended.take() {
-                    watch.gaps.push(Gap { span: Interval::new(ended, t), reason });
+                    watch.gaps.push(Gap { span: Interval::new(ended, t), reason, kept: false });
                 }
             }
-            EventKind::WatchGap { resource, from, to, reason } => {
-                let gap = Gap { span: Interval::new(*from, *to), reason: reason.clone() };
+            EventKind::WatchGap { resource, from, to, reason, kept } => {
+                let gap = Gap { span: Interval::new(*from, *to), reason: reason.clone(), kept: *kept };
                 self.watches.entry(resource.clone()).or_default().gaps.push(gap);
             }
             EventKind::WatchEnded { resource, reason } => {
@@ -259,7 +261,7 @@ mod tests {
         let ended = EventKind::WatchEnded { resource: "pods".into(), reason: "forbidden".into() };
         let started = EventKind::WatchStarted { resource: "pods".into() };
         let run = Record::good().watched().with(10 * SECOND, ended).with(11 * SECOND, started).fold();
-        let gap = Gap { span: Interval::new(10 * SECOND, 11 * SECOND), reason: "forbidden".into() };
+        let gap = Gap { span: Interval::new(10 * SECOND, 11 * SECOND), reason: "forbidden".into(), kept: false };
         assert_eq!(run.cluster.watches["pods"], Watch { started: Some(3 * SECOND), gaps: vec![gap], ended: None });
     }
 

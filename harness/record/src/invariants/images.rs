@@ -52,7 +52,9 @@ impl Invariant for Images {
         };
         let message = format!("step {} failed while {pod} had no image: {}", step.index + 1, notice.message.trim());
         let mut finding = Finding::new(self.name(), Verdict::Infra, message);
-        finding.details.push("hint: is the registry up, and does the cluster reach it? `--keep on-failure` keeps both".into());
+        finding
+            .details
+            .push("hint: is the registry up, and does the cluster reach it? `--keep on-failure` keeps both".into());
         finding.evidence = vec![Evidence::Step(step.index), Evidence::At(at)];
         finding
     }
@@ -69,7 +71,8 @@ fn refused(run: &RunState) -> Option<(&Step, &str, Nanos, &Notice)> {
         pods.into_iter().find_map(|pod| {
             let said = run.cluster.notices.items.iter().rev();
             let of_it = said.filter(|(at, notice)| *at <= end && notice.object == pod.object);
-            let (at, notice) = of_it.into_iter().find(|(_, n)| NO_ANSWER.iter().any(|words| n.message.contains(words)))?;
+            let (at, notice) =
+                of_it.into_iter().find(|(_, n)| NO_ANSWER.iter().any(|words| n.message.contains(words)))?;
             Some((step, pod.object.as_str(), *at, notice))
         })
     })

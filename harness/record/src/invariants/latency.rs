@@ -5,18 +5,17 @@ use super::no_lost_request::requests;
 use crate::event::{Nanos, PhaseInfo, PhaseRole};
 use crate::fmt;
 use crate::fold::{Phase, ProbeState, RunState};
-use crate::stats::{Distribution, LATE_FLOOR, Percentiles};
+use crate::stats::{Distribution, Percentiles};
 use crate::verdict::{Evidence, Finding, Verdict};
 
 /// Samples that a 99th percentile needs: with fewer it is the highest of them.
 pub const MIN_SAMPLES: u64 = 100;
 
-/// How much slower p99 may be than in the quiet phase: five times, and at least 50 ms more.
+/// How much slower p99 may be than in the quiet phase: five times, and at least 100 ms more.
 ///
-/// 50 ms is what a sample may be late without being counted as late ([`LATE_FLOOR`]), so that the harness's own share of two
-/// busy cores breaks nothing. Answers of a local cluster take 1 ms to 20 ms; queueing, retries and retransmissions (200 ms
-/// and more, the least retransmission timeout of Linux) are far beyond both limits.
-pub const P99: Allowance = Allowance { times: 5, more_us: LATE_FLOOR / 1_000 };
+/// A take-over replaces all controllers, and on a cluster of two cores answers wait for a core meanwhile: 30 to 60 ms were
+/// measured. Queueing, retries and retransmissions (200 ms and more, the least retransmission timeout of Linux) are beyond it.
+pub const P99: Allowance = Allowance { times: 5, more_us: 100_000 };
 
 /// How much slower a single answer may be than the slowest one in the quiet phase: ten times, and at least 500 ms more.
 ///
@@ -146,12 +145,12 @@ mod tests {
         (from..to).fold(quiet_first(), |record, i| record.slow(i, ms))
     }
 
-    // All answers take 1.0 to 1.6 ms: p99 may be 51.6 ms, the slowest 501.6 ms.
+    // All answers take 1.0 to 1.6 ms: p99 may be 101.6 ms, the slowest 501.6 ms.
     #[rstest]
     #[case::as_before(quiet_first(), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
-    #[case::a_little_slower(slow(200, 300, 40), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
+    #[case::a_little_slower(slow(200, 300, 90), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
     #[case::one_stall(slow(200, 201, 400), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
-    #[case::p99(slow(200, 300, 60), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
+    #[case::p99(slow(200, 300, 120), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
     #[case::slowest(slow(200, 201, 600), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
     #[case::within_an_outage_allowed(slow(200, 201, 600).budget(1, 0, 200), Verdict::Pass,
         "none of 1 comparison with the quiet phase is slower")]
@@ -181,7 +180,7 @@ mod tests {
     fn what_is_too_slow_is_told_beside_what_it_was() {
         let finding = Latency.judge(&slow(200, 300, 600).fold());
         insta::assert_snapshot!(finding.details.join("\n"), @r"
-        web/outside/new in take over: p99 602 ms of 200 samples, 1.6 ms while quiet (at most 51 ms)
+        web/outside/new in take over: p99 602 ms of 200 samples, 1.6 ms while quiet (at most 101 ms)
         web/outside/new in take over: slowest 602 ms of 200 samples, 1.6 ms while quiet (at most 501 ms)
         ");
         let few = Latency.judge(&quiet_first().late(100, 60).fold());
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[rstest]
-    #[case::fast(1_000, 51_000, 501_000)]
+    #[case::fast(1_000, 101_000, 501_000)]
     #[case::slow(100_000, 500_000, 1_000_000)]
     #[case::absurd(u64::MAX, u64::MAX, u64::MAX)]
     fn limits(#[case] baseline: u64, #[case] p99: u64, #[case] max: u64) {

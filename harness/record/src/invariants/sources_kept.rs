@@ -1,15 +1,19 @@
-//! `sources-kept`: Flux' sources stay the same and always have their artifact.
+//! `sources-kept`: Flux' sources stay the same, and what they give is never away for long.
 
 use super::Invariant;
 use super::observed::{Observed, finding, window};
 use crate::cluster::{ObjectSeen, facts};
 use crate::event::Nanos;
 use crate::fmt;
-use crate::fold::RunState;
+use crate::fold::{RunState, State};
 use crate::verdict::{Finding, Verdict};
 
 /// The API group of all of Flux' sources.
 const SOURCES: &str = "source.toolkit.fluxcd.io";
+
+/// How long a source may be without its artifact: source-controller keeps artifacts in its pod unless it has a volume, and a
+/// new pod fetches them again, one after the other. What was applied from them stays meanwhile.
+pub const REFETCHED: Nanos = 60_000_000_000;
 
 /// The rule.
 #[derive(Debug)]
@@ -21,7 +25,7 @@ impl Invariant for SourcesKept {
     }
 
     fn demands(&self) -> &'static str {
-        "no source of Flux is deleted or made anew, or loses its artifact"
+        "no source of Flux is deleted or made anew, or is without its artifact for more than a minute"
     }
 
     fn reads_watches(&self) -> bool {
@@ -53,13 +57,15 @@ impl Invariant for SourcesKept {
 /// The first loss of a source.
 fn lost(run: &RunState, first: &ObjectSeen, from: Nanos) -> Option<Observed> {
     let mut artifact = first.fact(facts::ARTIFACT);
-    for state in run.cluster.history(&first.object)?.after(from) {
+    let later = run.cluster.history(&first.object)?.after(from);
+    for (i, state) in later.iter().enumerate() {
         let what = match &state.seen {
             None => Some(format!("UID {} was deleted", first.uid)),
             Some(seen) if seen.uid != first.uid => Some(format!("UID {} → {}", first.uid, seen.uid)),
             Some(seen) => {
                 let before = std::mem::replace(&mut artifact, seen.fact(facts::ARTIFACT));
-                before.filter(|_| artifact.is_none()).map(|before| format!("artifact {before} → none"))
+                let lost = before.filter(|_| artifact.is_none() && !comes_back(run, state.at, &later[i + 1..]));
+                lost.map(|before| format!("artifact {before} → none"))
             }
         };
         // Once another has been put in its place on purpose, that one is not the source of the baseline any more.
@@ -71,6 +77,13 @@ fn lost(run: &RunState, first: &ObjectSeen, from: Nanos) -> Option<Observed> {
         }
     }
     None
+}
+
+/// Whether an artifact that was lost at a moment is there again in time.
+fn comes_back(run: &RunState, lost: Nanos, later: &[State]) -> bool {
+    let has = |state: &&State| state.seen.as_ref().is_some_and(|seen| seen.fact(facts::ARTIFACT).is_some());
+    let back = later.iter().find(has).map_or(Nanos::MAX, |state| state.at);
+    back <= run.known_until() && back.saturating_sub(lost) <= REFETCHED
 }
 
 #[cfg(test)]
@@ -88,6 +101,8 @@ mod tests {
     #[rstest]
     #[case::kept(Record::migrated(), Verdict::Pass, "1 source kept, with their artifacts")]
     #[case::another_artifact(Record::migrated().object(14 * SECOND, GIT, |o| o.set(facts::ARTIFACT, "http://b")), Verdict::Pass,
+        "1 source kept, with their artifacts")]
+    #[case::fetched_again(without_artifact(14).object(15 * SECOND, GIT, |o| o.set(facts::ARTIFACT, "http://b")), Verdict::Pass,
         "1 source kept, with their artifacts")]
     #[case::no_artifact(without_artifact(14), Verdict::Fail, "1 of 1 source or what they give lost")]
     #[case::deleted(Record::migrated().gone(14 * SECOND, GIT), Verdict::Fail, "1 of 1 source or what they give lost")]

@@ -4,7 +4,7 @@ use super::Invariant;
 use super::observed::{going_on, window};
 use crate::event::Nanos;
 use crate::fmt;
-use crate::fold::RunState;
+use crate::fold::{Gap, RunState};
 use crate::intervals::Interval;
 use crate::verdict::{Evidence, Finding, Verdict};
 
@@ -22,6 +22,11 @@ pub(crate) const WATCHED: [&str; 8] = [
 
 /// How long after its definition the watch of a custom resource may start: the API server has to serve it first.
 const DEFINED: Nanos = 5_000_000_000;
+
+/// The longest gap that hides nothing that is judged, if every object was still there after it: what rules judge by (UIDs,
+/// generations, restarts, definitions) shows afterwards, and what went back and forth in so short a time does so again. The
+/// API server makes such gaps itself: it forgets a custom resource's past when the definition changes, as in every upgrade.
+pub const BRIDGED: Nanos = 10_000_000_000;
 
 /// The rule.
 #[derive(Debug)]
@@ -110,7 +115,8 @@ fn not_watched(run: &RunState, span: Interval) -> Vec<(Nanos, String)> {
 
 fn gaps(run: &RunState, span: Interval) -> impl Iterator<Item = (Nanos, String)> {
     run.cluster.watches.iter().flat_map(move |(resource, watch)| {
-        watch.gaps.iter().filter(move |gap| gap.span.overlaps(&span)).map(move |gap| {
+        let blind = move |gap: &&Gap| gap.span.overlaps(&span) && !(gap.kept && gap.span.len() <= BRIDGED);
+        watch.gaps.iter().filter(blind).map(move |gap| {
             let (length, from) = (fmt::precise(gap.span.len()), run.when(gap.span.from));
             (gap.span.from, format!("{resource} were not seen for {length} from {from}: {}", gap.reason))
         })
@@ -146,7 +152,17 @@ mod tests {
 
     fn gap(from: u64, to: u64) -> EventKind {
         let (from, to) = (from * SECOND, to * SECOND);
-        EventKind::WatchGap { resource: PODS.into(), from, to, reason: "410 Gone".into() }
+        EventKind::WatchGap { resource: PODS.into(), from, to, reason: "410 Gone".into(), kept: false }
+    }
+
+    /// A gap after which every object was still there.
+    fn kept(from: u64, to: u64) -> EventKind {
+        match gap(from, to) {
+            EventKind::WatchGap { resource, from, to, reason, .. } => {
+                EventKind::WatchGap { resource, from, to, reason, kept: true }
+            }
+            other => other,
+        }
     }
 
     fn ended(resource: &str) -> EventKind {
@@ -164,6 +180,9 @@ mod tests {
     #[case::gap_before(Record::good().watched().with(9 * SECOND, gap(7, 9)), Verdict::Pass, "8 resources watched throughout without a gap")]
     #[case::gap(Record::good().watched().with(14 * SECOND, gap(12, 14)), Verdict::Inconclusive,
         "pods were not seen for 2.000 s from 12:00:12.000 (+0:12.000): 410 Gone")]
+    #[case::bridged(Record::good().watched().with(14 * SECOND, kept(12, 14)), Verdict::Pass, "8 resources watched throughout without a gap")]
+    #[case::too_long_to_bridge(Record::good().watched().with(24 * SECOND, kept(12, 24)), Verdict::Inconclusive,
+        "pods were not seen for 12.000 s from 12:00:12.000 (+0:12.000): 410 Gone")]
     #[case::broken(Record::good().watched().with(15 * SECOND, ended(PODS)), Verdict::Inconclusive,
         "pods were not watched after 12:00:15.000 (+0:15.000): not found")]
     #[case::put_away(Record::good().watched().with(20 * SECOND, ended(PODS)), Verdict::Pass, "8 resources watched throughout without a gap")]

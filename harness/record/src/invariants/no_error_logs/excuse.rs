@@ -34,6 +34,16 @@ static EXCUSES: &[Excuse] = &[
         replacing: false,
         reason: "the object was deleted while it was being written",
     },
+    Excuse {
+        texts: &["pod metrics collection failed, the Metrics API is unavailable"],
+        replacing: false,
+        reason: "the cluster has no metrics-server, without which the operator's report has no figures of load",
+    },
+    Excuse {
+        texts: &["falling back to extracting images from manifests", "unsupported registry"],
+        replacing: false,
+        reason: "the operator has no digests for registries other than upstream's, and takes images by their tags",
+    },
     Excuse { texts: &["context canceled"], replacing: true, reason: STOPPED },
     Excuse { texts: &["leader election lost"], replacing: true, reason: STOPPED },
     Excuse { texts: &["failed waiting for all runnables to end"], replacing: true, reason: STOPPED },
