@@ -267,7 +267,7 @@ fn sections(text: &str) -> Vec<(String, String)> {
 fn the_examples_of_the_readme_are_read_and_lint() {
     let readme = fs_err::read_to_string(scenarios().join("../README.md")).unwrap();
     let examples: Vec<&str> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     let whole = sections(examples[0]);
     for example in examples {
         let mut all = sections(example);

@@ -268,8 +268,8 @@ mod tests {
         let text = text(&folder);
         let last: Vec<&str> = text.lines().skip_while(|line| !line.contains("\"log\"")).collect();
         insta::assert_snapshot!(last.join("\n"), @r#"
-        {"t":3500,"event":"log","level":"error","message":"the agent keeps no more samples: the spool has reached its limit of 66536 bytes"}
-        {"t":90000,"event":"sampler-outage","probe":"web/inside/new","from":3000,"to":51000,"reason":"the spool has reached its limit of 66536 bytes"}
+        {"t":4500,"event":"log","level":"error","message":"the agent keeps no more samples: the spool has reached its limit of 66536 bytes"}
+        {"t":90000,"event":"sampler-outage","probe":"web/inside/new","from":4000,"to":51000,"reason":"the spool has reached its limit of 66536 bytes"}
         {"t":90000,"event":"probe-stopped","probe":"web/inside/new","planned":1000}
         "#);
         let again = Spool::open(folder.path(), LIMIT).unwrap();

@@ -250,8 +250,7 @@ async fn what_this_machine_lacks_is_not_the_workloads_failure() {
     insta::assert_snapshot!(record(50, 200, 1_000, None, play).await, @r"
     web/outside/new from 10
     3 good
-    160..260 this machine could not ask: too many open files
-    260..310 this machine could not ask: too many open files
+    160..310 this machine could not ask: too many open files
     14 good
     20 planned, 20 accounted for
     ");

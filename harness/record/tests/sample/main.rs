@@ -199,7 +199,7 @@ fn started() -> Event {
         ],
         // Nothing is cut but by the self-proof, and no policy keeps anything out.
         invariants: invariants::names()
-            .filter(|name| !["faults-seen", "policy-enforced", "self-proof", "watches"].contains(name))
+            .filter(|name| !["faults-seen", "policy-enforced", "self-proof", "watches", "images"].contains(name))
             .map(str::to_owned)
             .collect(),
         rules: vec![OwnRule {
