@@ -194,9 +194,9 @@ mod tests {
     #[test]
     fn says_what_was_seen() {
         let EventKind::SelfProof { message, .. } = &judge(&seen(&CUT, 200), &marks())[1] else { unreachable!() };
-        insta::assert_snapshot!(message, @"");
+        insta::assert_snapshot!(message, @"a cut of 300 ms was seen by all probes (proof/outside/new 0 ms off, proof/outside/reused 0 ms off)");
         let EventKind::SelfProof { message, .. } = &judge(&seen(&[], 200), &marks())[1] else { unreachable!() };
-        insta::assert_snapshot!(message, @"");
+        insta::assert_snapshot!(message, @"proof/outside/new did not see the cut");
     }
 
     #[test]

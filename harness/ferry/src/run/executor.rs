@@ -202,7 +202,13 @@ impl<'a> Executor<'a> {
     async fn idle(&self, own: Within, kind: &str, time: Duration, before: Outcome) -> Outcome {
         let number = self.announce(own, kind, format!("do nothing for {time:?}"), None, time);
         let outcome = match before {
-            Outcome::Done => self.guarded(time, async { Ok(tokio::time::sleep(time).await) }).await,
+            Outcome::Done => {
+                let sleep = async {
+                    tokio::time::sleep(time).await;
+                    Ok(())
+                };
+                self.guarded(time, sleep).await
+            }
             _ => Outcome::Skipped,
         };
         self.recorder.emit(EventKind::StepEnded { step: number, outcome: outcome.clone() });

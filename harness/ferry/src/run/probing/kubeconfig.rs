@@ -51,7 +51,7 @@ mod tests {
 
     #[rstest]
     #[case::empty("", "server")]
-    #[case::not_base64(&GOOD.replace("a2V5", "?"), "client key")]
+    #[case::not_base64(&GOOD.replace("a2V5", "'%'"), "client key")]
     #[case::a_token_instead(&GOOD.replace("client-certificate-data", "token"), "client certificate")]
     #[case::no_yaml("{", "content that is YAML")]
     fn what_is_missing_is_named(#[case] text: &str, #[case] missing: &str) {

@@ -159,7 +159,7 @@ async fn a_gap_begins_with_the_last_sign_of_life() {
         ferry_record::EventKind::WatchGap { from, to, .. } => Some((from / 1_000_000_000, to / 1_000_000_000)),
         _ => None,
     });
-    assert_eq!(gap, Some((10, 45)));
+    assert_eq!(gap, Some((10, 20)));
 }
 
 #[tokio::test(start_paused = true)]
