@@ -7,13 +7,12 @@ mod cluster;
 mod commits;
 mod ownership;
 mod probe;
+mod read;
 mod scope;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
-use crate::codec::{ReadError, RecordReader};
-use crate::event::{Event, EventKind, FORMAT, Level, Nanos, Outcome, PhaseInfo, Place, RunStarted};
+use crate::event::{Event, EventKind, Level, Nanos, Outcome, PhaseInfo, Place, RunStarted};
 use crate::fmt;
 use crate::intervals::{Interval, IntervalSet, Outage};
 use crate::verdict::Judgement;
@@ -22,6 +21,7 @@ pub use cluster::{AgentClock, ClusterState, Fault, Gap, History, Latest, LogRead
 pub use commits::{Applied, Commit};
 pub use ownership::{Change, Ownership, owners};
 pub use probe::{FailedSample, ProbeState, SamplerOutage};
+pub use read::{ReadRun, read};
 
 /// Log lines kept; the record has them all.
 const MAX_LOG: usize = 5_000;
@@ -386,43 +386,6 @@ pub struct Times {
     pub total: Nanos,
 }
 
-/// A record folded from disk.
-#[derive(Debug)]
-pub struct ReadRun {
-    /// The run.
-    pub run: RunState,
-    /// The file that was read.
-    pub file: PathBuf,
-    /// Events of a newer ferry that were left out.
-    pub skipped: u64,
-    /// Whether the last line was cut short.
-    pub torn: bool,
-}
-
-/// Reads and folds a record, given its path or the folder of its run.
-///
-/// # Errors
-/// The file cannot be read, is damaged in the middle, is no record, or has a newer format.
-pub fn read(path: &Path) -> Result<ReadRun, ReadError> {
-    let mut reader = RecordReader::open(path)?;
-    let mut run = RunState::default();
-    while let Some(event) = reader.next().transpose()? {
-        if run.started.is_none() {
-            let EventKind::RunStarted(started) = &event.kind else { break };
-            if started.format > FORMAT {
-                let file = reader.file().to_owned();
-                return Err(ReadError::Format { file, found: started.format, known: FORMAT });
-            }
-        }
-        run.apply(&event);
-    }
-    let file = reader.file().to_owned();
-    if run.started.is_none() {
-        return Err(ReadError::NotARecord { file });
-    }
-    Ok(ReadRun { run, file, skipped: reader.skipped(), torn: reader.torn() })
-}
-
 /// Whether an event may follow the verdict.
 fn is_tidying(kind: &EventKind) -> bool {
     use EventKind::{ActivityEnded, ActivityStarted, Fact, Infra, Log, RunEnded};
@@ -456,7 +419,6 @@ mod tests {
     use super::*;
     use crate::event::Failure;
     use crate::testing::{MS, Record, SECOND};
-    use rstest::rstest;
 
     #[test]
     fn a_run_in_the_middle() {
@@ -487,29 +449,6 @@ mod tests {
             run.outages().iter().map(|(_, o)| (o.span.from / MS, o.span.to / MS, o.failed, o.open)).collect();
         // The probe starts at 0 with 20 samples a second; the last one is due at 19.95 s and stays open.
         assert_eq!(outages, [(500, 600, 2, false), (19_950, 20_000, 1, true)]);
-    }
-
-    #[rstest]
-    #[case::empty("", "is not the record of a run")]
-    #[case::another_json("{\"t\":1,\"event\":\"run-ended\"}\n", "is not the record of a run")]
-    #[case::text("hello\n", "record.jsonl:1: the record is damaged")]
-    fn what_is_no_record_says_so(#[case] content: &str, #[case] expected: &str) {
-        let folder = tempfile::tempdir().unwrap();
-        fs_err::write(folder.path().join("record.jsonl"), content).unwrap();
-        let error = read(folder.path()).unwrap_err();
-        assert!(error.to_string().contains(expected), "{error}");
-        assert!(error.hint().is_some());
-    }
-
-    #[test]
-    fn a_newer_format_is_refused() {
-        let mut events = Record::good().events();
-        let EventKind::RunStarted(started) = &mut events[0].kind else { unreachable!() };
-        started.format = FORMAT + 1;
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = crate::codec::RecordWriter::create(folder.path(), Default::default()).unwrap();
-        events.iter().for_each(|e| writer.append(e).unwrap());
-        assert!(matches!(read(folder.path()), Err(ReadError::Format { found: 2, .. })));
     }
 
     #[test]
