@@ -28,7 +28,7 @@ use link::{Link, LinkError};
 /// The harness' own namespace.
 pub const NAMESPACE: &str = "ferry-lab";
 
-/// The agent's label, and its process' name.
+/// The agent's label.
 pub const APP: &str = "ferry-agent";
 
 /// How long agents may take to become ready, or to come back; 3 s are usual.
@@ -36,6 +36,11 @@ pub const READY_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Questions about the clock: the quickest of them counts.
 const CLOCK_QUESTIONS: usize = 12;
+
+/// Kills the agent's process, which its image starts by a link of another name; fails where there is none.
+const KILL: &str = "killed=1; for p in /proc/[0-9]*; do
+  if [ \"$(readlink $p/exe)\" = /usr/local/bin/ferry-agent ]; then kill -9 ${p#/proc/} && killed=0; fi
+done; exit $killed";
 
 /// How often an agent that is to come back is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -181,10 +186,7 @@ impl Agent {
     /// Kills the agent's process without warning and waits until its next life answers.
     pub async fn kill(&self, lab: &LabCluster) -> Result<(), AgentError> {
         let before = clock(&self.caller.link).await?.incarnation;
-        let script = format!(
-            "for p in /proc/[0-9]*; do read -r name 2>/dev/null <$p/comm && [ \"$name\" = {APP} ] && kill -9 ${{p#/proc/}}; done; true"
-        );
-        lab.node(self.node())?.container.exec(["bash", "-c", &script]).succeed().await?;
+        lab.node(self.node())?.container.exec(["bash", "-c", KILL]).succeed().await?;
         let deadline = Deadline { what: format!("the agent on {} back", self.node()), within: READY_DEADLINE };
         let back = polled(LOOK, || async {
             match clock(&self.caller.link).await {
