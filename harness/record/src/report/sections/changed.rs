@@ -27,7 +27,9 @@ pub(super) fn section(run: &RunState) -> Section {
             }
             let lines = differences(life.at(window.from), life.now());
             let Some(last) = life.states().last().map(|state| state.at).filter(|_| !lines.is_empty()) else { continue };
-            let unasked = fleet && !life.after(window.from).iter().all(|state| run.meant(object, state.at));
+            // The endpoints of a Service follow its pods, which stand here themselves.
+            let follows = Parts::of(object).kind == "endpointslice";
+            let unasked = fleet && !follows && !life.after(window.from).iter().all(|state| run.meant(object, state.at));
             let phase = run.phase_at(last).map_or("between phases".to_owned(), |phase| phase.info.name.clone());
             rows.push((fleet, Row::new(unasked, [object.to_owned(), shortened(lines), run.when(last), phase])));
         }
