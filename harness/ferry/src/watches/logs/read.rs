@@ -59,6 +59,9 @@ struct Stand {
     over: bool,
 }
 
+/// What the kubelet says in the place of a log whose container it has removed already.
+const REMOVED: &str = "unable to retrieve container logs for ";
+
 /// Why reading broke off.
 enum Broken {
     /// There is no such log, for now or for good: the pod says which.
@@ -201,6 +204,7 @@ impl Reader {
         match self.cursor.take(line) {
             Line::Known => {}
             Line::Foreign("") => {}
+            Line::Foreign(text) if text.starts_with(REMOVED) => return Err(Broken::NoLog),
             Line::Foreign(text) => return Err(Broken::Error(format!("instead of its log: {text}"))),
             Line::New(time, text) => {
                 self.tally.lines += 1;
@@ -407,7 +411,22 @@ mod tests {
         drop(log);
         run.server.asked().await.refuse(404, "NotFound", "gone");
         let (tally, _) = run.end().await;
-        assert!(tally.broken.unwrap().starts_with("instead of its log: unable"));
+        assert_eq!(tally.broken.unwrap(), "its pod was gone before its log was read");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_log_whose_end_was_read_before_its_container_went_is_whole() {
+        let mut run = Run::start();
+        run.pod("u-1", 0, "Running").await;
+        let (_, log) = run.log().await;
+        log.send("2026-01-01T00:00:01Z one\n");
+        drop(log);
+        run.pod("u-1", 0, "Running").await;
+        let (_, log) = run.log().await;
+        log.send("unable to retrieve container logs for containerd://1c0f");
+        drop(log);
+        run.server.asked().await.refuse(404, "NotFound", "gone");
+        assert_eq!(run.end().await.0, Tally { lines: 1, errors: 0, broken: None });
     }
 
     #[tokio::test(start_paused = true)]
