@@ -115,12 +115,22 @@ fn not_watched(run: &RunState, span: Interval) -> Vec<(Nanos, String)> {
 
 fn gaps(run: &RunState, span: Interval) -> impl Iterator<Item = (Nanos, String)> {
     run.cluster.watches.iter().flat_map(move |(resource, watch)| {
-        let blind = move |gap: &&Gap| gap.span.overlaps(&span) && !(gap.kept && gap.span.len() <= BRIDGED);
+        let blind = move |gap: &&Gap| {
+            let bridged = gap.kept && gap.span.len() <= BRIDGED;
+            gap.span.overlaps(&span) && !bridged && !undefined(run, resource, gap)
+        };
         watch.gaps.iter().filter(blind).map(move |gap| {
             let (length, from) = (fmt::precise(gap.span.len()), run.when(gap.span.from));
             (gap.span.from, format!("{resource} were not seen for {length} from {from}: {}", gap.reason))
         })
     })
+}
+
+/// Whether a gap is the time without the resource's definition: then there are no objects to see.
+fn undefined(run: &RunState, resource: &str, gap: &Gap) -> bool {
+    let definition = run.cluster.history(&format!("customresourcedefinition/{resource}"));
+    let gone = |at: Nanos| at.saturating_add(DEFINED) >= gap.span.from && at <= gap.span.to;
+    definition.is_some_and(|life| life.states().iter().any(|state| state.seen.is_none() && gone(state.at)))
 }
 
 /// Objects that changed more often than is kept.
@@ -195,6 +205,11 @@ mod tests {
     #[case::custom_late(defined(3).watch(12 * SECOND, KUSTOMIZATIONS), Verdict::Inconclusive,
         "kustomizations.kustomize.toolkit.fluxcd.io were not watched before 12:00:12.000 (+0:12.000)")]
     #[case::defined_later(defined(12).watch(13 * SECOND, KUSTOMIZATIONS), Verdict::Pass, "9 resources watched throughout without a gap")]
+    #[case::defined_anew(
+        defined(5).watch(6 * SECOND, KUSTOMIZATIONS).gone(12 * SECOND, &format!("customresourcedefinition/{KUSTOMIZATIONS}"))
+            .with(12 * SECOND, ended(KUSTOMIZATIONS))
+            .object(15 * SECOND, &format!("customresourcedefinition/{KUSTOMIZATIONS}"), |_| {}).watch(16 * SECOND, KUSTOMIZATIONS),
+        Verdict::Pass, "9 resources watched throughout without a gap")]
     #[case::no_longer_defined(
         defined(5).watch(6 * SECOND, KUSTOMIZATIONS).gone(12 * SECOND, &format!("customresourcedefinition/{KUSTOMIZATIONS}"))
             .with(12 * SECOND, ended(KUSTOMIZATIONS)),
