@@ -12,8 +12,9 @@ use super::distance;
 /// outage that a probe at 20 samples/s can see.
 pub const TOLERANCE: Duration = Duration::from_millis(50);
 
-/// The share of planned samples that must have been taken and be free of doubt, in percent; as of a whole run.
-const ENOUGH: u64 = 99;
+/// The share of planned samples that must have been taken on time, in percent. A proof takes some 240 of each probe, beside a
+/// cluster that boots: three that are late would be more than a hundredth, and take nothing from what the others saw.
+const ENOUGH: u64 = 95;
 
 /// When what was done.
 #[derive(Debug, Clone, PartialEq)]
