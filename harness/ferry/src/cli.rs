@@ -246,6 +246,9 @@ pub struct RunArgs {
     /// What is done around the scenario to be sure of its verdict
     #[command(flatten)]
     pub proof: ProofArgs,
+    /// How often a trial is run again that ended inconclusive or because infrastructure broke; one that failed never is
+    #[arg(long, env = "FERRY_RETRIES", value_name = "N", default_value_t = 0)]
+    pub retries: u8,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub progress: Progress,

@@ -4,11 +4,11 @@
 //! trials of others are listed as ignored, as are all with `FERRY_CLUSTER=0`, for machines that cannot run clusters, and with
 //! `FERRY_PROVIDERS=kind` those of other providers. A broken file is a trial that fails with what is wrong, in any suite.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use ferry::cli::{ImageArgs, Images, Keep, Progress, ProofArgs, RunArgs, ScenarioFolder, SelectArgs};
+use clap::Parser as _;
+use ferry::cli::{Cli, Command, Keep, Progress, RunArgs, ScenarioFolder, SelectArgs};
 use ferry::commands::run;
 use ferry::commands::trials::{self, Trial as Chosen};
 use ferry::edge::Exit;
@@ -50,10 +50,10 @@ fn trial(chosen: Chosen, in_suite: &[String]) -> Trial {
     Trial::test(chosen.name(), move || {
         let checked = chosen.check(&Default::default()).map_err(|problem| failed(&problem))?;
         let Some(loaded) = checked.loaded else { return Err(Failed::from(checked.found.to_text())) };
-        let arguments = arguments(&chosen.folder);
+        let arguments = arguments(&chosen.folder)?;
         match run::one(&loaded, &arguments, Path::new(env!("CARGO_BIN_EXE_ferry"))) {
-            Ok(Exit::Pass) => Ok(()),
-            Ok(exit) => Err(Failed::from(format!("{}; the summary is above", exit.word()))),
+            Ok(ended) if ended.exit == Exit::Pass => Ok(()),
+            Ok(ended) => Err(Failed::from(format!("{}\n{}", ended.exit.word(), ended.why.join("\n")))),
             Err(problem) => Err(failed(&problem)),
         }
     })
@@ -67,33 +67,23 @@ fn is_ignored(provider: &str) -> bool {
     without_provider || std::env::var("FERRY_CLUSTER").is_ok_and(|v| v == "0")
 }
 
-fn arguments(folder: &Path) -> RunArgs {
-    RunArgs {
-        names: vec![],
-        select: SelectArgs::default(),
+/// What `ferry run` would do with the same environment.
+fn arguments(folder: &Path) -> Result<RunArgs, Failed> {
+    let Cli { command: Command::Run(arguments) } = Cli::try_parse_from(["ferry", "run"])? else {
+        return Err(Failed::from("`ferry run` is another command"));
+    };
+    let reports = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reports/out");
+    Ok(RunArgs {
         folder: ScenarioFolder { scenarios: folder.to_path_buf() },
-        images: ImageArgs { images: images(), mirror: None, lock: None },
-        provision: std::env::var("FERRY_PROVISION").is_ok_and(|v| !v.is_empty() && v != "0"),
         keep: Keep::Never,
-        proof: ProofArgs { quick: false, quiet: seconds("FERRY_QUIET"), soak: seconds("FERRY_SOAK") },
         progress: Progress::Plain,
-        reports: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../reports/out"),
-        history: std::env::var_os("FERRY_HISTORY").map(PathBuf::from),
-    }
-}
-
-/// `FERRY_QUIET` and `FERRY_SOAK`, as for `ferry run`.
-fn seconds(variable: &str) -> Option<Duration> {
-    let text = std::env::var(variable).ok()?;
-    text.parse::<ferry_scenario::text::HumanDuration>().ok().map(|duration| duration.get())
+        reports: if std::env::var_os("FERRY_REPORTS").is_some() { arguments.reports } else { reports },
+        // Machines that run tests are busy, and a run that could not be measured says nothing about what is tested.
+        retries: if std::env::var_os("FERRY_RETRIES").is_some() { arguments.retries } else { 1 },
+        ..arguments
+    })
 }
 
 fn failed(problem: &ferry::edge::Problem) -> Failed {
     Failed::from(ferry::edge::chain(problem))
-}
-
-/// `FERRY_IMAGES`, as for `ferry run`.
-fn images() -> Images {
-    let asked = std::env::var("FERRY_IMAGES").unwrap_or_default();
-    clap::ValueEnum::from_str(&asked, true).unwrap_or(Images::Auto)
 }

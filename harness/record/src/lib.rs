@@ -18,6 +18,7 @@ pub mod attribution;
 pub mod cluster;
 pub mod codec;
 pub mod event;
+mod expectation;
 pub mod fmt;
 pub mod fold;
 pub mod intervals;

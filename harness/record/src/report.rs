@@ -10,11 +10,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::event::Expectation;
-use crate::fmt;
 use crate::fold::{ProbeState, RunState};
 use crate::stats::Percentiles;
 use crate::verdict::{Finding, Judgement, Verdict};
+use crate::{expectation, fmt};
 
 /// Name of the page in a run's folder.
 pub const HTML_FILE: &str = "index.html";
@@ -139,7 +138,9 @@ pub fn next(run: &RunState, judgement: &Judgement) -> Vec<String> {
     let expect = run.started.as_ref().and_then(|s| s.expect.as_ref());
     match judgement.verdict {
         _ if judgement.as_expected => {}
-        verdict if expect.is_some_and(|expect| expect.verdict == verdict) => next.extend(unmet(judgement, expect)),
+        verdict if expect.is_some_and(|expect| expect.verdict == verdict) => {
+            next.extend(expect.iter().flat_map(|expect| expectation::unmet(expect, verdict, &judgement.findings)));
+        }
         Verdict::Pass => next.push(
             "the run passed where its scenario expects otherwise: what it is meant to catch was not caught".to_owned(),
         ),
@@ -174,16 +175,6 @@ pub fn next(run: &RunState, judgement: &Judgement) -> Vec<String> {
     next
 }
 
-/// What the scenario expects beside the verdict, and did not get.
-fn unmet(judgement: &Judgement, expect: Option<&Expectation>) -> Vec<String> {
-    let says = |rule: &String, verdict| judgement.findings.iter().any(|f| f.rule == *rule && f.verdict == verdict);
-    let Some(expect) = expect else { return vec![] };
-    let rule = expect.rule.iter().filter(|rule| !says(rule, judgement.verdict));
-    let rule = rule.map(|rule| format!("the scenario expects {} by {rule}: another rule decided", judgement.verdict));
-    let holds = expect.holds.iter().filter(|rule| !says(rule, Verdict::Pass));
-    rule.chain(holds.map(|rule| format!("the scenario expects {rule} to hold nevertheless, and it does not"))).collect()
-}
-
 /// How the run ended, in a few words: `fail, as expected`.
 pub fn headline(judgement: &Judgement) -> String {
     match (judgement.verdict, judgement.as_expected) {
@@ -192,6 +183,20 @@ pub fn headline(judgement: &Judgement) -> String {
         (verdict, true) => format!("{verdict}, as expected"),
         (verdict, false) => verdict.to_string(),
     }
+}
+
+/// Details of a finding that are told where there is little room.
+const FEW_DETAILS: usize = 4;
+
+/// What decided, and what was expected and did not come, for a place with little room.
+pub fn why(run: &RunState, judgement: &Judgement) -> Vec<String> {
+    let mut why = Vec::new();
+    for finding in judgement.deciding() {
+        why.push(format!("{} {}", sign(finding.verdict), line(finding)));
+        why.extend(finding.details.iter().take(FEW_DETAILS).map(|detail| format!("    {detail}")));
+    }
+    why.extend(next(run, judgement));
+    why
 }
 
 /// The sign before a finding.
@@ -213,7 +218,7 @@ fn line(finding: &Finding) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Failure;
+    use crate::event::{Expectation, Failure};
     use crate::testing::Record;
     use crate::verdict::judge;
 
@@ -227,7 +232,11 @@ mod tests {
         let run = Record::good().fail(200, Failure::Refused).expect(Some(expect)).fold();
         let judgement = judge(&run);
         assert!(!judgement.as_expected);
-        insta::assert_snapshot!(next(&run, &judgement).join("\n"), @r"
+        insta::assert_snapshot!(why(&run, &judgement).join("\n"), @r"
+        ✗ no-lost-request — 1 of 400 samples failed
+            web/outside/new out for 50 ms from 12:00:10.000 (+0:10.000) to 12:00:10.050 (+0:10.050): refused ×1; phase take over, step 2 (install-operator it)
+        ✗ budget — over budget: take over
+            take over: 1 failed (allowed: 0), longest outage 50 ms (allowed: 0 ms)
         the scenario expects fail by steps: another rule decided
         the scenario expects budget to hold nevertheless, and it does not
         the scenario expects faults-seen to hold nevertheless, and it does not

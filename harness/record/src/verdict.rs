@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Nanos;
 use crate::fold::RunState;
-use crate::invariants;
+use crate::{expectation, invariants};
 
 /// What a run amounts to. The order is the priority when several apply: the first that applies wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -174,12 +174,7 @@ fn judged(run: &RunState, complete: bool) -> Judgement {
     let expected = run.started.as_ref().and_then(|s| s.expect.as_ref());
     let as_expected = match expected {
         None => verdict == Verdict::Pass,
-        Some(expected) => {
-            let says = |rule: &String, verdict| findings.iter().any(|f| f.rule == *rule && f.verdict == verdict);
-            verdict == expected.verdict
-                && expected.rule.as_ref().is_none_or(|rule| says(rule, verdict))
-                && expected.holds.iter().all(|rule| says(rule, Verdict::Pass))
-        }
+        Some(expected) => expectation::is_met(expected, verdict, &findings),
     };
     findings.sort_by_key(|f| f.verdict);
     Judgement { verdict, as_expected, findings }

@@ -17,7 +17,7 @@ pub fn report(run: Option<&Path>, runs: &ReportsFolder) -> Result<ExitCode, Prob
     let judgement = judging::judge(&read.run);
     render::write(&folder, &read.run, &judgement)
         .map_err(|e| Problem::infra(format!("the reports in {} cannot be written", folder.display())).because(e))?;
-    println!("{}", summary(&folder)?);
+    println!("{}", summary(&folder)?.text);
     Ok(ExitCode::from(judgement.exit_code()))
 }
 
@@ -58,12 +58,22 @@ pub(super) fn style() -> render::text::Style {
     render::text::Style { color: std::io::stdout().is_terminal(), ..render::text::Style::plain() }
 }
 
+/// What is said of a run when it ends.
+#[derive(Debug)]
+pub struct Summary {
+    /// All of it.
+    pub text: String,
+    /// The lines of what decided.
+    pub why: Vec<String>,
+}
+
 /// The summary of the run in a folder.
-pub fn summary(folder: &Path) -> Result<String, Problem> {
+pub fn summary(folder: &Path) -> Result<Summary, Problem> {
     let read = read(folder)?;
     let judgement = judging::judge(&read.run);
     let style = render::text::Style { folder: Some(folder.display().to_string()), ..style() };
-    Ok(render::text::summary(&read.run, &judgement, &style.noting(&read)))
+    let text = render::text::summary(&read.run, &judgement, &style.noting(&read));
+    Ok(Summary { text, why: render::why(&read.run, &judgement) })
 }
 
 fn read(folder: &Path) -> Result<fold::ReadRun, Problem> {

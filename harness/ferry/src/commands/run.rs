@@ -43,9 +43,9 @@ pub fn run(arguments: &RunArgs, ferry: &Path) -> Result<ExitCode, Problem> {
     }
     let mut ends = vec![];
     for (name, loaded) in &ready {
-        let exit = one(loaded, arguments, ferry)?;
-        ends.push((name.as_str(), exit));
-        if exit == Exit::Cancelled {
+        let ended = one(loaded, arguments, ferry)?;
+        ends.push((name.as_str(), ended.exit));
+        if ended.exit == Exit::Cancelled {
             break;
         }
     }
@@ -55,15 +55,44 @@ pub fn run(arguments: &RunArgs, ferry: &Path) -> Result<ExitCode, Problem> {
     Ok(worst(ends.iter().map(|(_, exit)| *exit)).into())
 }
 
-/// Runs one trial and prints its summary.
-pub fn one(loaded: &Loaded, arguments: &RunArgs, ferry: &Path) -> Result<Exit, Problem> {
+/// How a trial ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code.
+    pub exit: Exit,
+    /// What decided so, a line each; nothing where it ended as expected.
+    pub why: Vec<String>,
+}
+
+/// Runs one trial and prints its summary; again, as often as was asked for, while nothing can be concluded from it.
+pub fn one(loaded: &Loaded, arguments: &RunArgs, ferry: &Path) -> Result<Ended, Problem> {
+    let mut left = arguments.retries;
+    loop {
+        let ended = once(loaded, arguments, ferry)?;
+        if left == 0 || !says_nothing(ended.exit) {
+            return Ok(ended);
+        }
+        left -= 1;
+        println!("{}: run again ({} left)\n  {}", ended.exit.word(), left, ended.why.join("\n  "));
+    }
+}
+
+/// Whether such an end says nothing about the migration: only then may a trial be run again, or luck would pass for proof.
+fn says_nothing(exit: Exit) -> bool {
+    matches!(exit, Exit::Inconclusive | Exit::Infra)
+}
+
+fn once(loaded: &Loaded, arguments: &RunArgs, ferry: &Path) -> Result<Ended, Problem> {
     let screen = Screen::open(arguments.progress);
     let finished = super::blocking(crate::run::run(loaded, arguments, ferry, &screen))?;
-    println!("{}", super::report::summary(&finished.folder)?);
+    let summary = super::report::summary(&finished.folder)?;
+    println!("{}", summary.text);
     for left in &finished.left {
         eprintln!("left behind: {left}");
     }
-    Ok(finished.exit())
+    let left = finished.left.iter().map(|left| format!("left behind: {left}"));
+    let why = if finished.exit() == Exit::Pass { vec![] } else { summary.why.into_iter().chain(left).collect() };
+    Ok(Ended { exit: finished.exit(), why })
 }
 
 /// The end of several runs together: the one that asks most urgently for somebody to look.
@@ -102,6 +131,17 @@ mod tests {
     #[case(&[Exit::Fail, Exit::Cancelled], Exit::Cancelled)]
     fn the_worst_end_counts(#[case] ends: &[Exit], #[case] expected: Exit) {
         assert_eq!(worst(ends.iter().copied()), expected);
+    }
+
+    #[rstest]
+    #[case(Exit::Inconclusive, true)]
+    #[case(Exit::Infra, true)]
+    #[case(Exit::Pass, false)]
+    #[case(Exit::Fail, false)]
+    #[case(Exit::Usage, false)]
+    #[case(Exit::Cancelled, false)]
+    fn a_failure_is_never_tried_again(#[case] exit: Exit, #[case] again: bool) {
+        assert_eq!(says_nothing(exit), again);
     }
 
     #[test]

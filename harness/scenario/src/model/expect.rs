@@ -16,7 +16,7 @@ pub struct Expect {
     pub verdict: Spanned<ExpectedVerdict>,
     /// The rule that the verdict must name: one of `invariants`, `budget` (a phase cost more than its budget), `steps` (a step
     /// failed), `evidence` (too few samples), `self-proof` (the probes did not prove themselves) or `watches` (too little was
-    /// seen of the cluster's objects).
+    /// seen of the cluster's objects). With another rule than `steps`, all steps must succeed nevertheless.
     pub rule: Option<Spanned<String>>,
     /// Rules that must hold nevertheless.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
