@@ -11,17 +11,17 @@ use crate::verdict::{Evidence, Finding, Verdict};
 /// Samples that a 99th percentile needs: with fewer it is the highest of them.
 pub const MIN_SAMPLES: u64 = 100;
 
-/// How much slower p99 may be than in the quiet phase: five times, and at least 100 ms more.
+/// How much slower p99 may be than in the quiet phase: five times, and at least 200 ms more.
 ///
-/// A take-over replaces all controllers, and on a cluster of two cores answers wait for a core meanwhile: 30 to 60 ms were
-/// measured. Queueing, retries and retransmissions (200 ms and more, the least retransmission timeout of Linux) are beyond it.
-pub const P99: Allowance = Allowance { times: 5, more_us: 100_000 };
+/// A take-over replaces all controllers, and on a cluster of two cores answers wait for a core meanwhile: p99 of 30 to 180 ms
+/// were measured. An answer that lost a packet waits longer: 200 ms is the least retransmission timeout of Linux.
+pub const P99: Allowance = Allowance { times: 5, more_us: 200_000 };
 
-/// How much slower a single answer may be than the slowest one in the quiet phase: ten times, and at least 500 ms more.
+/// How much slower a single answer may be than the slowest one in the quiet phase: ten times, and at least 750 ms more.
 ///
-/// One sample in thousands meets a compaction or a scheduling stall of a node on a laptop; one that had to send its SYN a
-/// second time took a second more (the first retransmission timeout, RFC 6298).
-pub const MAX: Allowance = Allowance { times: 10, more_us: 500_000 };
+/// One sample in thousands meets a compaction, or a node that has no core for it: up to 290 ms were measured. One that had to
+/// send its SYN a second time took a second more (the first retransmission timeout, RFC 6298).
+pub const MAX: Allowance = Allowance { times: 10, more_us: 750_000 };
 
 /// A limit over a baseline: the higher of a multiple and a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,14 +145,14 @@ mod tests {
         (from..to).fold(quiet_first(), |record, i| record.slow(i, ms))
     }
 
-    // All answers take 1.0 to 1.6 ms: p99 may be 101.6 ms, the slowest 501.6 ms.
+    // All answers take 1.0 to 1.6 ms: p99 may be 201.6 ms, the slowest 751.6 ms.
     #[rstest]
     #[case::as_before(quiet_first(), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
-    #[case::a_little_slower(slow(200, 300, 90), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
-    #[case::one_stall(slow(200, 201, 400), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
-    #[case::p99(slow(200, 300, 120), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
-    #[case::slowest(slow(200, 201, 600), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
-    #[case::within_an_outage_allowed(slow(200, 201, 600).budget(1, 0, 200), Verdict::Pass,
+    #[case::a_little_slower(slow(200, 300, 190), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
+    #[case::one_stall(slow(200, 201, 700), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
+    #[case::p99(slow(200, 300, 220), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
+    #[case::slowest(slow(200, 201, 800), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
+    #[case::within_an_outage_allowed(slow(200, 201, 800).budget(1, 0, 200), Verdict::Pass,
         "none of 1 comparison with the quiet phase is slower")]
     #[case::the_sampler_was_late(quiet_first().late(200, 900), Verdict::Pass,
         "none of 1 comparison with the quiet phase is slower")]
@@ -178,17 +178,17 @@ mod tests {
 
     #[test]
     fn what_is_too_slow_is_told_beside_what_it_was() {
-        let finding = Latency.judge(&slow(200, 300, 600).fold());
+        let finding = Latency.judge(&slow(200, 300, 800).fold());
         insta::assert_snapshot!(finding.details.join("\n"), @r"
-        web/outside/new in take over: p99 602 ms of 200 samples, 1.6 ms while quiet (at most 101 ms)
-        web/outside/new in take over: slowest 602 ms of 200 samples, 1.6 ms while quiet (at most 501 ms)
+        web/outside/new in take over: p99 802 ms of 200 samples, 1.6 ms while quiet (at most 201 ms)
+        web/outside/new in take over: slowest 802 ms of 200 samples, 1.6 ms while quiet (at most 751 ms)
         ");
         let few = Latency.judge(&quiet_first().late(100, 60).fold());
         assert_eq!(few.details, ["web/outside/new: 98 good samples in quiet phases, 100 are needed"]);
     }
 
     #[rstest]
-    #[case::fast(1_000, 101_000, 501_000)]
+    #[case::fast(1_000, 201_000, 751_000)]
     #[case::slow(100_000, 500_000, 1_000_000)]
     #[case::absurd(u64::MAX, u64::MAX, u64::MAX)]
     fn limits(#[case] baseline: u64, #[case] p99: u64, #[case] max: u64) {
