@@ -92,6 +92,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let address = listener.local_addr()?;
         specs.push(ProbeSpec {
             name: format!("lane-{number}"),
+            node: None,
             place: Place::Outside,
             connection: lane.connection,
             kind: KindSpec::Http(HttpSpec::new(format!("http://{address}/"))),

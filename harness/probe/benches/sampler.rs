@@ -128,6 +128,7 @@ fn children_cpu() -> Result<Duration, Box<dyn std::error::Error>> {
 fn measure(address: SocketAddr, connection: Connection) -> Result<(), Box<dyn std::error::Error>> {
     let spec = ProbeSpec {
         name: "bench".into(),
+        node: None,
         place: Place::Outside,
         connection,
         kind: KindSpec::Http(HttpSpec::new(format!("http://{address}/"))),

@@ -19,6 +19,9 @@ pub struct ProbeSpec {
     pub name: String,
     /// Where it runs.
     pub place: Place,
+    /// The node whose agent asks, where more than one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// How it connects.
     pub connection: Connection,
     /// What it asks.
@@ -231,10 +234,11 @@ impl SpecError {
 }
 
 impl ProbeSpec {
-    /// How the record names it: `name/place/connection`.
+    /// How the record names it: `name/place/connection`, and `@node` after it where more than one node asks.
     #[must_use]
     pub fn id(&self) -> String {
-        format!("{}/{}/{}", self.name, self.place, self.connection)
+        let node = self.node.as_ref().map(|node| format!("@{node}")).unwrap_or_default();
+        format!("{}/{}/{}{node}", self.name, self.place, self.connection)
     }
 
     /// Checks what needs no connection.
@@ -286,6 +290,7 @@ mod tests {
     fn spec(name: &str, interval_us: u64, timeout_ms: u64) -> ProbeSpec {
         ProbeSpec {
             name: name.into(),
+            node: None,
             place: Place::Outside,
             connection: Connection::Reused,
             kind: KindSpec::Http(HttpSpec::new("http://127.0.0.1/")),
@@ -296,7 +301,9 @@ mod tests {
 
     #[test]
     fn is_named_after_what_makes_it_different() {
-        assert_eq!(spec("web", 50_000, 5_000).id(), "web/outside/reused");
+        let one = spec("web", 50_000, 5_000);
+        assert_eq!(one.id(), "web/outside/reused");
+        assert_eq!(ProbeSpec { node: Some("worker".into()), ..one }.id(), "web/outside/reused@worker");
     }
 
     #[rstest]

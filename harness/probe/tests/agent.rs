@@ -115,6 +115,7 @@ fn target() -> SocketAddr {
 fn spec(name: &str, url: &str) -> ProbeSpec {
     ProbeSpec {
         name: name.into(),
+        node: None,
         place: Place::Inside,
         connection: Connection::New,
         kind: KindSpec::Http(HttpSpec::new(url)),

@@ -73,6 +73,7 @@ async fn serve(stream: TcpStream, trouble: Option<Trouble>, served: Arc<AtomicU6
 fn spec(address: SocketAddr, connection: Connection) -> ProbeSpec {
     ProbeSpec {
         name: "web".into(),
+        node: None,
         place: Place::Outside,
         connection,
         kind: KindSpec::Http(HttpSpec::new(format!("http://{address}/"))),

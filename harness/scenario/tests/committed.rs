@@ -49,6 +49,7 @@ fn every_scenario_is_in_order() {
         "rollback::phased::k8s_1_34::kind",
         "self_test::broken_workload::k8s_1_34::kind",
         "self_test::cut_workload::k8s_1_34::kind",
+        "self_test::every_node::k8s_1_34::kind",
         "self_test::fighting_owner::k8s_1_34::kind",
         "self_test::killed_agent::k8s_1_34::kind",
         "self_test::language::k8s_1_34::kind::greeting_hello",

@@ -74,6 +74,7 @@ impl Workload {
         let grpc = KindSpec::Grpc(GrpcSpec { address: self.address.clone(), service: "liveness".into(), tls: None });
         let probe = |kind: &KindSpec, connection| ProbeSpec {
             name: kind.name().into(),
+            node: None,
             place: Place::Outside,
             connection,
             kind: kind.clone(),

@@ -59,7 +59,8 @@ impl Kinds {
             .run_aggregated()
             .await
             .map_err(|e| ResolveError::Discovery(Box::new(e)))?;
-        let served = discovery.groups().flat_map(|group| group.recommended_resources()).map(|(resource, _)| resource);
+        // A group may serve a kind in another version than its preferred one alone: notification's Provider is v1beta3.
+        let served = discovery.groups().flat_map(|group| group.resources_by_stability()).map(|(resource, _)| resource);
         let resource = choose(&wanted, served.collect())?;
         known.insert(wanted, resource.clone());
         Ok(resource)

@@ -34,19 +34,22 @@ pub fn condition(object: &Value, kind: &str) -> Check {
     let found = |kind: &str| conditions.and_then(|all| all.iter().find(|c| c["type"] == kind));
     let text = |c: &Value, key: &str| c[key].as_str().unwrap_or_default().trim().to_string();
     let say = |c: &Value| format!("{kind}={}: {}: {}", text(c, "status"), text(c, "reason"), text(c, "message"));
-    if let Some(stalled) = found("Stalled").filter(|c| c["status"] == "True" && kind == "Ready") {
+    let stalled = found("Stalled").filter(|c| c["status"] == "True" && kind == "Ready" && !is_stale(object, c));
+    if let Some(stalled) = stalled {
         return Check::Never(format!("Stalled: {}: {}", text(stalled, "reason"), text(stalled, "message")));
     }
-    let generation = number(object, "/metadata/generation");
-    // FluxInstance and FluxReport note the generation in the condition alone.
-    let stale =
-        |c: &Value| c["observedGeneration"].as_i64().zip(generation).is_some_and(|(seen, wanted)| seen < wanted);
     match found(kind) {
         None => Check::NotYet(format!("it has no condition {kind} yet")),
-        Some(c) if stale(c) => Check::NotYet(format!("its condition {kind} is of an older generation")),
+        Some(c) if is_stale(object, c) => Check::NotYet(format!("its condition {kind} is of an older generation")),
         Some(c) if c["status"] == "True" => Check::Met(text(c, "message")),
         Some(c) => Check::NotYet(say(c)),
     }
+}
+
+/// Whether a condition is about an older generation of its object. FluxInstance and FluxReport note it in conditions alone.
+pub fn is_stale(object: &Value, condition: &Value) -> bool {
+    let generation = number(object, "/metadata/generation");
+    condition["observedGeneration"].as_i64().zip(generation).is_some_and(|(seen, wanted)| seen < wanted)
 }
 
 fn deployment(object: &Value) -> Check {
@@ -107,6 +110,7 @@ mod tests {
     #[case::failing(flux(1, 1, json!([{"type": "Ready", "status": "False", "reason": "BuildFailed", "message": "no path"}])), Check::NotYet("Ready=False: BuildFailed: no path".into()))]
     #[case::stalled(flux(1, 1, json!([{"type": "Ready", "status": "False"}, {"type": "Stalled", "status": "True", "reason": "BuildFailed", "message": "bad patch"}])), Check::Never("Stalled: BuildFailed: bad patch".into()))]
     #[case::condition_stale(json!({"kind": "FluxInstance", "metadata": {"generation": 2}, "status": {"conditions": [{"type": "Ready", "status": "True", "observedGeneration": 1}]}}), Check::NotYet("its condition Ready is of an older generation".into()))]
+    #[case::stalled_before(json!({"kind": "FluxInstance", "metadata": {"generation": 2}, "status": {"conditions": [{"type": "Ready", "status": "False", "observedGeneration": 1}, {"type": "Stalled", "status": "True", "observedGeneration": 1}]}}), Check::NotYet("its condition Ready is of an older generation".into()))]
     #[case::silent(flux(1, 1, json!([])), Check::NotYet("it has no condition Ready yet".into()))]
     #[case::going(json!({"kind": "ConfigMap", "metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}), Check::NotYet("it is being deleted since 2026-01-01T00:00:00Z".into()))]
     #[case::rolling(json!({"kind": "Deployment", "spec": {"replicas": 2}, "status": {"observedGeneration": 1, "replicas": 3, "updatedReplicas": 2, "availableReplicas": 3}}), Check::NotYet("1 old replicas are still there".into()))]

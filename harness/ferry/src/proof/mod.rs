@@ -107,6 +107,7 @@ fn deployment() -> ObjectRef {
 fn sample(clock: &Clock, url: &str) -> Result<(SamplerHandle, mpsc::Receiver<Event>), SamplerError> {
     let spec = |connection| ProbeSpec {
         name: "proof".into(),
+        node: None,
         place: Place::Outside,
         connection,
         kind: KindSpec::Http(HttpSpec::new(url)),

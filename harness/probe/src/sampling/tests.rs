@@ -55,6 +55,7 @@ impl Kind for Script {
 fn spec(interval: u64, timeout: u64) -> ProbeSpec {
     ProbeSpec {
         name: "web".into(),
+        node: None,
         place: Place::Outside,
         connection: Connection::New,
         kind: KindSpec::Http(HttpSpec::new("http://unused/")),

@@ -1,5 +1,6 @@
 //! What a scenario file says, as types. Their doc comments are also the schema's and `ferry explain`'s text.
 
+mod agents;
 mod budget;
 mod expect;
 mod flux;
@@ -10,6 +11,7 @@ mod phase;
 mod proof;
 mod scenario;
 
+pub use agents::Agents;
 pub use budget::Budget;
 pub use expect::{Expect, ExpectedVerdict, RULES_BEYOND_INVARIANTS};
 pub use flux::{Component, Flux, Operator};

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use serde_json::Value;
 
-use super::{Expect, Flux, Invariant, Judged, Matrix, Operator, Phase, Proof};
+use super::{Agents, Expect, Flux, Invariant, Judged, Matrix, Operator, Phase, Proof};
 use crate::cell::Cell;
 use crate::deadlines::DeadlineName;
 use crate::folders;
@@ -62,6 +62,8 @@ pub struct Scenario {
     pub workloads: Vec<Spanned<ObjectRef>>,
     /// Who asks the workloads, how, and how often.
     pub probes: Vec<Spanned<Probe>>,
+    /// Which nodes' agents ask for probes `from: [inside]`. Default: the first node's.
+    pub agents: Option<Spanned<Agents>>,
     /// What happens, in order.
     pub phases: Vec<Spanned<Phase>>,
     /// Rules over the whole record that must hold: known ones by their names, and rules of the scenario's own.
@@ -93,6 +95,11 @@ impl Scenario {
     /// Whether the run is judged by a known rule.
     pub fn is_judged_by(&self, invariant: Invariant) -> bool {
         self.invariants.iter().any(|judged| judged.known() == Some(invariant))
+    }
+
+    /// Which nodes' agents ask from inside.
+    pub fn agents(&self) -> Agents {
+        self.agents.as_ref().map_or_else(Agents::default, |agents| agents.value)
     }
 
     /// The position of something in this file.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ferry_probe::{Clock, ProbeSpec, Sampler, SamplerHandle};
 use ferry_record::EventKind;
+use ferry_scenario::model::Agents;
 
 use crate::agent::{self, Agent};
 use crate::edge;
@@ -26,7 +27,7 @@ pub const TARGET_DEADLINE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Probing {
     outside: Option<SamplerHandle>,
-    agent: Option<Agent>,
+    agents: Vec<Agent>,
     aimers: Vec<Aimer>,
 }
 
@@ -37,31 +38,39 @@ pub async fn start(cx: &Context<'_>) -> Result<Probing, StepError> {
     }
     let specs::Specs { outside, inside, sources } = specs::all(cx).await?;
     preflight::outside(&outside, cx).await?;
-    let agent = match inside.as_slice() {
-        [] => None,
-        inside => {
-            let node = agent_node(cx)?;
-            let broken = |e: agent::AgentError| StepError::Agent(Box::new(e));
-            let mut link = agent::Connected::to(cx.cluster, &node, cx.recorder).await.map_err(broken)?;
-            preflight::inside(&mut link, inside, cx).await?;
-            Some(link.start(inside).await.map_err(broken)?)
-        }
-    };
+    let (mut agents, mut aimers) = (vec![], vec![]);
+    for (node, inside) in views(inside, cx)? {
+        let broken = |e: agent::AgentError| StepError::Agent(Box::new(e));
+        let mut link = agent::Connected::to(cx.cluster, &node, cx.recorder).await.map_err(broken)?;
+        preflight::inside(&mut link, &inside, cx).await?;
+        let agent = link.start(&inside).await.map_err(broken)?;
+        let aimed = sources.iter().filter_map(|(spec, source)| Some((inside.get(*spec)?.id(), source.clone())));
+        aimers.extend(aimed.map(|source| Aimer::start(source, cx.cluster, &agent, cx.recorder)));
+        agents.push(agent);
+    }
     let outside = match outside.is_empty() {
         true => None,
         false => Some(sampler(cx.recorder.clock(), outside, cx.recorder)?),
     };
-    let aimers = match &agent {
-        Some(agent) => sources.into_iter().map(|source| Aimer::start(source, cx.cluster, agent, cx.recorder)).collect(),
-        None => vec![],
-    };
-    Ok(Probing { outside, agent, aimers })
+    Ok(Probing { outside, agents, aimers })
 }
 
-/// The node whose agent asks: the first, as a run needs one view from inside and every cluster has a first node.
-fn agent_node(cx: &Context<'_>) -> Result<String, StepError> {
-    let node = cx.stage.cluster().nodes.first();
-    node.map(|node| node.name.clone()).ok_or_else(|| StepError::mismatch("the cluster has no node", None))
+/// The nodes whose agents ask, and what: the first, as a run needs one view from inside, or all.
+fn views(inside: Vec<ProbeSpec>, cx: &Context<'_>) -> Result<Vec<(String, Vec<ProbeSpec>)>, StepError> {
+    if inside.is_empty() {
+        return Ok(vec![]);
+    }
+    let cluster = cx.stage.cluster();
+    let nodes: Vec<&str> = cluster.nodes.iter().map(|node| node.name.as_str()).collect();
+    match (cx.scenario.agents(), nodes.as_slice()) {
+        (_, []) => Err(StepError::mismatch("the cluster has no node", None)),
+        (Agents::FirstNode, [first, ..]) => Ok(vec![((*first).to_owned(), inside)]),
+        (Agents::EveryNode, nodes) => {
+            // Nodes are called after their cluster, and that after the run: what is left is the same in every run.
+            let short = |node: &str| node.strip_prefix(&format!("{}-", cluster.name)).unwrap_or(node).to_owned();
+            Ok(nodes.iter().map(|node| ((*node).to_owned(), specs::of_node(&inside, &short(node)))).collect())
+        }
+    }
 }
 
 fn sampler(clock: &Clock, specs: Vec<ProbeSpec>, recorder: &Recorder) -> Result<SamplerHandle, StepError> {
@@ -81,9 +90,9 @@ impl Probing {
         }
     }
 
-    /// The agent that samples, if one does.
-    pub fn agent(&self) -> Option<&Agent> {
-        self.agent.as_ref()
+    /// The agents that sample.
+    pub fn agents(&self) -> &[Agent] {
+        &self.agents
     }
 
     /// Ends all sampling, and returns when the last of it is in the record. What goes wrong is the lab's trouble.
@@ -98,9 +107,7 @@ impl Probing {
             }
         };
         let inside = async {
-            if let Some(agent) = self.agent {
-                agent.stop().await;
-            }
+            futures::future::join_all(self.agents.into_iter().map(Agent::stop)).await;
         };
         tokio::join!(outside, inside);
     }

@@ -24,10 +24,15 @@ const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 pub struct Specs {
     /// By this host.
     pub outside: Vec<ProbeSpec>,
-    /// By the agent.
+    /// By agents.
     pub inside: Vec<ProbeSpec>,
-    /// Probes whose target moves with a Flux source: the probe's id, and the source.
-    pub sources: Vec<(String, ObjectRef)>,
+    /// Probes whose target moves with a Flux source: which of those inside, and the source.
+    pub sources: Vec<(usize, ObjectRef)>,
+}
+
+/// What the agent of one node of several asks: the same as the first node's, under names of their own.
+pub fn of_node(specs: &[ProbeSpec], node: &str) -> Vec<ProbeSpec> {
+    specs.iter().map(|spec| ProbeSpec { node: Some(node.to_owned()), ..spec.clone() }).collect()
 }
 
 /// All probes of the scenario.
@@ -45,9 +50,9 @@ pub async fn all(cx: &Context<'_>) -> Result<Specs, StepError> {
                 Connect::Reused => Connection::Reused,
             };
             let (interval, timeout) = (question.rate().interval(), question.timeout().get());
-            let spec = ProbeSpec { name, place, connection, kind, interval, timeout };
+            let spec = ProbeSpec { name, place, node: None, connection, kind, interval, timeout };
             if let Probe::Flux(flux) = &probe.value {
-                specs.sources.push((spec.id(), flux.source.value.clone()));
+                specs.sources.push((specs.inside.len(), flux.source.value.clone()));
             }
             match place {
                 Place::Outside => specs.outside.push(spec),

@@ -3,6 +3,7 @@
 use ferry_scenario::steps::ObjectCondition;
 use serde_json::Value;
 
+use crate::cluster::ready::is_stale;
 use crate::wait::Check;
 
 pub(super) fn gone(object: Option<&Value>) -> Check {
@@ -27,6 +28,9 @@ pub(super) fn condition(object: Option<&Value>, wanted: &ObjectCondition) -> Che
     let Some(found) = conditions.and_then(|all| all.iter().find(|c| c["type"] == kind)) else {
         return Check::NotYet(format!("it has no condition {kind} yet"));
     };
+    if is_stale(object, found) {
+        return Check::NotYet(format!("its condition {kind} is of an older generation"));
+    }
     let text = |key: &str| found[key].as_str().unwrap_or_default();
     let seen = format!("{kind}={}: {}: {}", text("status"), text("reason"), text("message"));
     let reason_fits = wanted.reason.as_ref().is_none_or(|reason| text("reason") == reason);
@@ -63,6 +67,10 @@ mod tests {
         let Condition::Condition(wanted) = wait.until else { panic!("another condition") };
         let conditions = json!([{"type": "Ready", "status": "False", "reason": "BuildFailed", "message": "no path"}]);
         assert_eq!(condition(Some(&json!({"status": {"conditions": conditions}})), &wanted), expected);
+        let stale = json!([{"type": wanted.r#type, "status": wanted.status.to_string(), "observedGeneration": 1}]);
+        let stale = json!({"metadata": {"generation": 2}, "status": {"conditions": stale}});
+        let older = format!("its condition {} is of an older generation", wanted.r#type);
+        assert_eq!(condition(Some(&stale), &wanted), Check::NotYet(older));
         assert_eq!(condition(None, &wanted), Check::NotYet("it does not exist yet".into()));
     }
 }

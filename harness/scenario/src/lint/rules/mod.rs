@@ -39,6 +39,7 @@ pub const SCENARIO_RULES: &[ScenarioRule] = &[
     probing::REPEATED_PROBE,
     probing::NODE_PORT,
     probing::NOWHERE,
+    probing::AGENTS_UNASKED,
     probing::TIMEOUT,
     files::FLEET,
     files::STEP_FILE,

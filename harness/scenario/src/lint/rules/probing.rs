@@ -106,6 +106,29 @@ pub const NOWHERE: ScenarioRule = ScenarioRule {
     },
 };
 
+pub const AGENTS_UNASKED: ScenarioRule = ScenarioRule {
+    rule: Rule {
+        code: "F151",
+        name: "agents-unasked",
+        explain: "Agents ask on behalf of probes from inside. Without such a probe no node's agent has anything to ask.",
+        failing: "agents: every-node",
+        passing: "agents: every-node\nprobes: [http: {name: web, url: \"http://web.apps.svc/\", from: [inside]}]",
+        ..Rule::ERROR
+    },
+    check: |findings| {
+        let scenario = findings.scenario();
+        let Some(agents) = &scenario.agents else { return };
+        if !scenario.probes.iter().any(|probe| probe.asks_from(From::Inside)) {
+            findings.report(
+                &AGENTS_UNASKED.rule,
+                agents.span,
+                "no probe asks from inside: no agent has anything to ask",
+                "ask from inside as well, such as `from: [outside, inside]`, or remove `agents`",
+            );
+        }
+    },
+};
+
 pub const TIMEOUT: ScenarioRule = ScenarioRule {
     rule: Rule {
         code: "F109",
