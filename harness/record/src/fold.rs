@@ -5,6 +5,7 @@
 
 mod cluster;
 mod commits;
+mod doubt;
 mod ownership;
 mod probe;
 mod read;

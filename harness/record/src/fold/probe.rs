@@ -90,10 +90,10 @@ impl ProbeState {
         self.planned.saturating_add(running)
     }
 
-    /// Failed samples that say nothing about the workload, because the sampler was out while they were due or waiting.
-    pub fn doubtful(&self) -> impl Iterator<Item = &FailedSample> {
+    /// Failed samples that were due or waiting at such times.
+    pub(super) fn failed_during<'a>(&'a self, times: &'a IntervalSet) -> impl Iterator<Item = &'a FailedSample> {
         // A failure that was known at once still waited for a moment.
-        self.failures.iter().filter(|f| self.gaps.overlaps(&Interval::new(f.at, f.until.max(f.at + 1))))
+        self.failures.iter().filter(|f| times.overlaps(&Interval::new(f.at, f.until.max(f.at + 1))))
     }
 
     /// Latencies in each phase of the good samples that were asked and answered while the sampler was awake: what they
@@ -206,7 +206,7 @@ mod tests {
     fn a_failure_while_the_sampler_was_out_is_doubtful(#[case] samples: &[(u32, u32, bool)], #[case] doubtful: usize) {
         let mut probe = probe();
         feed(&mut probe, samples);
-        assert_eq!(probe.doubtful().count(), doubtful);
+        assert_eq!(probe.failed_during(&probe.gaps).count(), doubtful);
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
         feed(&mut probe, &[(0, 5, true), (0, 5, true), (0, 5, true)]);
         probe.sampler_outage(60 * MS, 160 * MS, "clock jumped");
         // The second waits at 50..55 ms, before the sampler outage.
-        assert_eq!(probe.doubtful().map(|f| f.at / MS).collect::<Vec<_>>(), [100]);
+        assert_eq!(probe.failed_during(&probe.gaps).map(|f| f.at / MS).collect::<Vec<_>>(), [100]);
     }
 
     #[rstest]

@@ -114,11 +114,11 @@ pub(super) struct Failures {
 /// Failed samples by the phase of their intended time; `None` between phases.
 pub(super) fn failures_by_phase(run: &RunState) -> BTreeMap<Option<usize>, Failures> {
     let mut phases: BTreeMap<Option<usize>, Failures> = BTreeMap::new();
-    for (_, probe) in requests(run) {
+    for (name, probe) in requests(run) {
         for (phase, stats) in &probe.by_phase {
             phases.entry(*phase).or_default().failed += stats.failed;
         }
-        for failure in probe.doubtful() {
+        for failure in run.doubtful(name) {
             phases.entry(failure.phase).or_default().doubtful += 1;
         }
     }

@@ -18,8 +18,8 @@ pub struct PolicyEnforced;
 /// The two sides of a canary.
 #[derive(Default)]
 struct Pair<'a> {
-    allowed: Option<&'a ProbeState>,
-    denied: Option<&'a ProbeState>,
+    allowed: Option<(&'a str, &'a ProbeState)>,
+    denied: Option<(&'a str, &'a ProbeState)>,
 }
 
 /// Whether a probe is one side of a canary.
@@ -42,8 +42,8 @@ impl Invariant for PolicyEnforced {
         let (mut broken, mut doubtful) = (Vec::new(), Vec::new());
         for (name, probe) in run.probes.iter().filter(|(_, probe)| is_canary(probe)) {
             match side(name) {
-                Some((pair, true)) => pairs.entry(pair).or_default().allowed = Some(probe),
-                Some((pair, false)) => pairs.entry(pair).or_default().denied = Some(probe),
+                Some((pair, true)) => pairs.entry(pair).or_default().allowed = Some((name.as_str(), probe)),
+                Some((pair, false)) => pairs.entry(pair).or_default().denied = Some((name.as_str(), probe)),
                 None => doubtful.push(format!("{name} is of no pair")),
             }
             for outage in probe.outages() {
@@ -56,6 +56,9 @@ impl Invariant for PolicyEnforced {
                 doubtful.push(format!("{name} has only one side"));
                 continue;
             };
+            let certain = |(name, probe): (&str, &ProbeState)| probe.total.failed > run.doubtful(name).len() as u64;
+            let (is_broken, was_kept_out) = (certain(denied), certain(allowed));
+            let ((_, allowed), (_, denied)) = (allowed, denied);
             for (side, probe) in [("allowed", allowed), ("denied", denied)] {
                 let stats = &probe.total;
                 finding.details.push(format!(
@@ -64,16 +67,15 @@ impl Invariant for PolicyEnforced {
                     fmt::count(stats.taken, "sample")
                 ));
             }
-            let certain = |probe: &ProbeState| probe.total.failed > probe.doubtful().count() as u64;
             if allowed.total.taken == 0 || denied.total.taken == 0 {
                 doubtful.push(format!("{name} was not asked on both sides"));
             } else if denied.total.good() == 0 {
                 doubtful.push(format!("{name} was never kept out: this cluster enforces no NetworkPolicy"));
             } else if allowed.total.good() == 0 {
                 doubtful.push(format!("{name} was never let through: what is kept out may not be there at all"));
-            } else if certain(denied) {
+            } else if is_broken {
                 broken.push(format!("{name} got through {}", fmt::count(denied.total.failed, "time")));
-            } else if certain(allowed) {
+            } else if was_kept_out {
                 broken.push(format!("{name} was kept out {}", fmt::count(allowed.total.failed, "time")));
             } else if allowed.total.failed + denied.total.failed > 0 {
                 doubtful.push(format!("{name} failed while the sampler itself was out"));

@@ -187,14 +187,14 @@ fn steps(run: &RunState) -> Option<Value> {
 
 fn probes(run: &RunState) -> Option<Value> {
     let probes = run.probes.iter().filter(|(_, probe)| probe.total.taken > 0);
-    known(probes.map(|(name, probe)| (name.clone(), of_probe(probe))).collect())
+    known(probes.map(|(name, probe)| (name.clone(), of_probe(probe, run.doubtful(name).len()))).collect())
 }
 
-fn of_probe(probe: &ProbeState) -> Value {
+fn of_probe(probe: &ProbeState, doubtful: usize) -> Value {
     let mut value = json!({
         "taken": probe.total.taken,
         "failed": probe.total.failed,
-        "doubtful": probe.doubtful().count(),
+        "doubtful": doubtful,
         "outages": probe.outages().count() as u64 + probe.outages_dropped,
         "longest_ms": probe.outages().map(|o| o.span.len()).max().unwrap_or(0) / 1_000_000,
     });
