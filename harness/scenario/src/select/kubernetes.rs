@@ -66,7 +66,7 @@ impl KubernetesRange {
 }
 
 /// `1.34` as numbers.
-fn minor_release(text: &str) -> Option<(u64, u64)> {
+pub(super) fn minor_release(text: &str) -> Option<(u64, u64)> {
     let (major, minor) = text.split_once('.')?;
     let number = |part: &str| {
         let plain = part.bytes().all(|b| b.is_ascii_digit()) && (part == "0" || !part.starts_with('0'));

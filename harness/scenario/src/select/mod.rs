@@ -5,12 +5,14 @@
 
 mod expr;
 mod kubernetes;
+pub mod lanes;
 mod parse;
 mod shard;
 pub mod suites;
 
 pub use expr::{Expr, NameGlob, Predicate};
 pub use kubernetes::{Comparison, KubernetesRange};
+pub use lanes::Lane;
 pub use shard::Shard;
 pub use suites::Suites;
 

@@ -4,6 +4,7 @@
 //! ci:
 //!   summary: What every change must pass
 //!   filter: suite(smoke) | tag(official)
+//!   lanes: [{kubernetes: ["1.34"], provider: [kind, k3s]}]   # where CI runs it; see `lanes`
 //! release:
 //!   summary: What a release must pass, by name
 //!   scenarios: [single-tenant/official]
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::lanes::{self, Lane, LanesFile};
 use super::parse::{self, Mistake};
 use super::{Candidate, Expr, Predicate, span_in};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
@@ -39,6 +41,8 @@ pub struct Suite {
     pub name: String,
     /// What it is for.
     pub summary: String,
+    /// The places that CI runs it in; none: as its scenarios say.
+    pub lanes: Vec<Lane>,
     members: Members,
 }
 
@@ -58,6 +62,9 @@ struct SuiteFile {
     filter: Option<Spanned<String>>,
     /// Scenarios, as `area/name`.
     scenarios: Option<Vec<Spanned<String>>>,
+    /// The places that CI runs it in.
+    #[serde(default)]
+    lanes: Vec<Spanned<LanesFile>>,
 }
 
 /// Reads the suites; `name` is the file's path as diagnostics shall show it, `ids` are the scenarios there are (`area/name`).
@@ -87,7 +94,8 @@ pub fn load(name: &str, text: &str, ids: &[&str]) -> Result<Suites, Diagnostics>
                 Members::Scenarios(Vec::new())
             }
         };
-        suites.push(Suite { name: name.to_string(), summary: file.summary.value.clone(), members });
+        let lanes = lanes::read(name, &file.lanes, &source, &mut found);
+        suites.push(Suite { name: name.to_string(), summary: file.summary.value.clone(), lanes, members });
     }
     let spans: Vec<Span> = files.iter().map(|(name, _)| name.span).collect();
     let order = order(&suites, |cycle, first| {
@@ -102,6 +110,11 @@ impl Suites {
     /// All of them, in the order of the file.
     pub fn all(&self) -> &[Suite] {
         &self.suites
+    }
+
+    /// The suite of that name.
+    pub fn get(&self, name: &str) -> Option<&Suite> {
+        self.suites.iter().find(|suite| suite.name == name)
     }
 
     /// The suites that a trial belongs to, in the order of the file. What the candidate says of its suites is not asked.
