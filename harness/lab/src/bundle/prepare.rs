@@ -17,7 +17,7 @@ use super::model::{Bundle, Recipe, Registry};
 use super::pins::{self, Digests, Pins};
 use super::plan::{Plan, Planned, Surroundings, Way};
 use super::progress::{Event, Progress};
-use super::reach::reach;
+use super::reach::{reach, today};
 use super::recipe::{Inputs, is_heavy};
 use crate::engine::Engine;
 
@@ -48,6 +48,8 @@ pub struct Options {
     pub mirror: Option<String>,
     /// A file with the digests of the mirror's content.
     pub lock: Option<PathBuf>,
+    /// Whether what is pulled is what tags name today, whatever digests the bundle pins.
+    pub floating: bool,
     /// How many heavy builds may run at once, at most; the number of cores when absent. Never more than two.
     pub jobs: Option<NonZeroUsize>,
     /// The cache's root; see [`Cache::open`] for the default.
@@ -113,11 +115,18 @@ pub async fn prepare(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Prepared, BundleError> {
-    let session = tokio::select! {
+    let mut session = tokio::select! {
         biased;
         () = cancel.cancelled() => return Err(BundleError::Cancelled),
         session = Session::open(engine, bundle, options) => session?,
     };
+    if options.floating {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(BundleError::Cancelled),
+            asked = session.float(wanted) => asked?,
+        }
+    }
     let plan = tokio::select! {
         biased;
         () = cancel.cancelled() => return Err(BundleError::Cancelled),
@@ -150,6 +159,18 @@ impl<'a> Session<'a> {
         let pins = Pins { given, remembered: pins::read(&cache.digests(), true)? };
         let around = Surroundings::survey(engine).await?;
         Ok(Self { engine, bundle, options, cache, around, pins })
+    }
+
+    /// Pins what can be pulled to what its tags name today.
+    async fn float(&mut self, wanted: &[&str]) -> Result<(), BundleError> {
+        let plan = self.plan(wanted, Way::Registry)?;
+        let pulled = plan.components.iter().filter(|planned| planned.way == Way::Registry);
+        let pulled: Vec<&Registry> = pulled.filter_map(|planned| planned.component.registry.as_ref()).collect();
+        for registry in pulled {
+            let digest = today(&self.engine.docker, &registry.reference, self.options.mirror.as_deref()).await?;
+            self.pins.given.insert(registry.reference.clone(), digest);
+        }
+        Ok(())
     }
 
     pub(super) fn plan(&self, wanted: &[&str], way: Way) -> Result<Plan<'a>, BundleError> {
@@ -302,7 +323,7 @@ impl<'a> Session<'a> {
     async fn remember(&self, digests: Digests) -> Result<(), BundleError> {
         let new: Digests =
             digests.into_iter().filter(|(reference, _)| !self.pins.remembered.contains_key(reference)).collect();
-        if new.is_empty() || self.options.lock.is_some() {
+        if new.is_empty() || self.options.lock.is_some() || self.options.floating {
             return Ok(());
         }
         let _lock = self.cache.lock("digests", |_| {}).await.map_err(|source| self.cache_error(source))?;

@@ -7,11 +7,15 @@ use std::time::Duration;
 use bollard::Docker;
 use futures::future::join_all;
 
+use super::error::BundleError;
 use super::model::Registry;
 use super::reference::Reference;
 
 /// How long a registry may take to name a digest. Usual answers take 0.3 to 1 s.
 pub const REACH_DEADLINE: Duration = Duration::from_secs(3);
+
+/// How long a registry may take where nothing else will do than its answer.
+const FLOAT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What was found out about one registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +39,18 @@ pub async fn reach(docker: &Docker, registries: &[&Registry], mirror: Option<&st
         Reach { host, trouble }
     }))
     .await
+}
+
+/// The digest that an image's tag names today.
+pub(super) async fn today(docker: &Docker, reference: &str, mirror: Option<&str>) -> Result<String, BundleError> {
+    let reference = Reference::parse(reference);
+    let tagged = format!("{}:{}", reference.repository(mirror), reference.tag);
+    let failed = |reason: String| BundleError::Floating { tagged: tagged.clone(), reason };
+    let answer = tokio::time::timeout(FLOAT_DEADLINE, docker.inspect_registry_image(&tagged, None)).await;
+    let found = answer
+        .map_err(|_| failed(format!("no answer within {} s", FLOAT_DEADLINE.as_secs())))?
+        .map_err(|error| failed(error.to_string()))?;
+    found.descriptor.digest.ok_or_else(|| failed("the registry names no digest for it".to_owned()))
 }
 
 /// One image per host.

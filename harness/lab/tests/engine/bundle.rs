@@ -283,9 +283,16 @@ async fn mirrored(registry: &str, trial: &Trial) {
 
     // By tag, what the first pull found stays the digest of the next.
     let by_tag = Options { lock: None, ..pulled.clone() };
-    trial.prepare(&by_tag, &Silent).await.unwrap();
+    let tagged = trial.prepare(&by_tag, &Silent).await.unwrap();
     let remembered = pins::read(&trial.cache.path().join("digests.json"), false).unwrap();
     assert_eq!(remembered, digests);
+
+    // Afloat, what the tag names is asked for and pulled, and is remembered by nobody.
+    trial.forget(prepared.image("trial-image").unwrap()).await;
+    let afloat = trial.prepare(&Options { floating: true, ..by_tag.clone() }, &Silent).await.unwrap();
+    assert_eq!(afloat.image("trial-image").unwrap(), prepared.image("trial-image").unwrap());
+    assert_ne!(afloat.image("trial-image").unwrap(), tagged.image("trial-image").unwrap());
+    assert_eq!(pins::read(&trial.cache.path().join("digests.json"), false).unwrap(), digests);
 
     // `auto` asks the mirror, hears an answer, and pulls.
     let fresh = tempfile::tempdir().unwrap();

@@ -18,6 +18,7 @@ mod bundle;
 mod cluster;
 mod containers;
 mod doctor;
+mod licences;
 mod listing;
 mod reaper;
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         containers::trials(),
         reaper::trials(),
         doctor::trials(),
+        licences::trials(),
         listing::trials(),
     ];
     libtest_mimic::run(&Arguments::from_args(), groups.into_iter().flatten().collect()).exit_code()

@@ -1,0 +1,57 @@
+//! That the licences in `bundle.yaml` are those that the modules come with.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use ferry_lab::bundle::{self, Origin};
+
+trials![licences_are_what_the_modules_come_with];
+
+/// How a licence's text tells which it is.
+const MARKS: [(&str, &str); 5] = [
+    ("AGPL-3.0", "GNU AFFERO GENERAL PUBLIC LICENSE Version 3"),
+    ("GPL-3.0", "GNU GENERAL PUBLIC LICENSE Version 3"),
+    ("Apache-2.0", "Apache License Version 2.0"),
+    ("MPL-2.0", "Mozilla Public License Version 2.0"),
+    ("MIT", "Permission is hereby granted, free of charge, to any person obtaining a copy"),
+];
+
+async fn licences_are_what_the_modules_come_with() {
+    let bundle = bundle::load().unwrap();
+    let mut modules: BTreeMap<(String, String), Vec<(&str, &str)>> = BTreeMap::new();
+    for (name, component) in &bundle.components {
+        for origin in bundle::origins(component, &bundle) {
+            if let Origin::Go { module, version } = origin {
+                modules.entry((module, version)).or_default().push((name, &component.license));
+            }
+        }
+    }
+    assert!(modules.len() >= 15, "{modules:?}");
+    let folders = download(modules.keys().map(|(module, version)| format!("{module}@{version}")));
+    for ((module, version), components) in &modules {
+        let text = fs_err::read_to_string(Path::new(&folders[&format!("{module}@{version}")]).join("LICENSE")).unwrap();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let found = MARKS.iter().find(|(_, mark)| text.contains(mark)).map(|(id, _)| *id);
+        for (name, license) in components {
+            // The text does not say whether later versions are allowed.
+            let family = license.trim_end_matches("-only").trim_end_matches("-or-later");
+            assert_eq!(found, Some(family), "{name}: {license}, and {module}@{version} says otherwise");
+        }
+    }
+}
+
+/// The modules' folders in Go's module cache, where most are already.
+fn download(modules: impl Iterator<Item = String>) -> BTreeMap<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut go = Command::new("go");
+    go.current_dir(folder.path()).args(["mod", "download", "-json"]).args(modules).env("GOFLAGS", "-mod=mod");
+    let output = go.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<serde_json::Value>();
+    let text = |value: &serde_json::Value, key: &str| value[key].as_str().unwrap().to_owned();
+    found
+        .map(Result::unwrap)
+        .map(|found| (format!("{}@{}", text(&found, "Path"), text(&found, "Version")), text(&found, "Dir")))
+        .collect()
+}
