@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod html;
 pub mod junit;
+pub mod markdown;
 pub mod sections;
 pub mod text;
 
@@ -19,6 +20,8 @@ use crate::{expectation, fmt};
 pub const HTML_FILE: &str = "index.html";
 /// Name of the JUnit file in a run's folder.
 pub const JUNIT_FILE: &str = "junit.xml";
+/// Name of the summary in a run's folder.
+pub const MARKDOWN_FILE: &str = "summary.md";
 /// Key of the fact that says how a run compares with earlier ones, and first part of the keys of what it says in detail.
 pub const HISTORY: &str = "history";
 
@@ -37,7 +40,7 @@ pub enum ReportError {
     Write(#[source] std::io::Error),
 }
 
-/// Writes the page and the JUnit file into a run's folder.
+/// Writes the page, the JUnit file and the summary into a run's folder.
 ///
 /// # Errors
 /// A report cannot be made or saved.
@@ -45,7 +48,8 @@ pub fn write(folder: &Path, run: &RunState, judgement: &Judgement) -> Result<(),
     let page = html::page(run, judgement)?;
     let junit = junit::xml(run, judgement)?;
     fs_err::write(folder.join(HTML_FILE), page).map_err(ReportError::Write)?;
-    fs_err::write(folder.join(JUNIT_FILE), junit).map_err(ReportError::Write)
+    fs_err::write(folder.join(JUNIT_FILE), junit).map_err(ReportError::Write)?;
+    fs_err::write(folder.join(MARKDOWN_FILE), markdown::summary(run, judgement)).map_err(ReportError::Write)
 }
 
 /// One probe in numbers, as people read them. What is not known is a dash.

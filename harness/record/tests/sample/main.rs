@@ -15,7 +15,7 @@ use ferry_record::event::{
     Budget, FORMAT, Failure, Level, Outcome, OwnRule, PhaseInfo, PhaseRole, Place, ProbeInfo, RunStarted, SampleBlock,
 };
 use ferry_record::redact::Redactor;
-use ferry_record::report::{self, HTML_FILE, JUNIT_FILE};
+use ferry_record::report::{self, HTML_FILE, JUNIT_FILE, MARKDOWN_FILE};
 use ferry_record::verdict::{judge, judge_live};
 use ferry_record::{Event, EventKind, RunState, Verdict, fold, invariants};
 use rstest::rstest;
@@ -48,6 +48,7 @@ fn the_samples_are_what_their_record_gives(#[case] folder: &str, #[case] story: 
     assert_eq!(read.run.recorded.as_ref(), Some(&judgement), "the file tells another verdict than the run did");
     check(folder.join(HTML_FILE), &report::html::page(&read.run, &judgement).unwrap());
     check(folder.join(JUNIT_FILE), &report::junit::xml(&read.run, &judgement).unwrap());
+    check(folder.join(MARKDOWN_FILE), &report::markdown::summary(&read.run, &judgement));
     if story == Story::BrokenService {
         insta::assert_snapshot!(report::text::summary(&read.run, &judgement, &report::text::Style::plain()));
     }
