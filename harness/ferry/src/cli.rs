@@ -1,5 +1,6 @@
 //! The command line: arguments only. What each command does is in `commands`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -174,6 +175,9 @@ pub struct ListArgs {
     /// How they are printed
     #[arg(long, value_enum, default_value_t = ListFormat::Text)]
     pub format: ListFormat,
+    /// With github-matrix: into how many jobs a lane is cut, at most [default: 1]
+    #[arg(long, value_name = "N")]
+    pub shards: Option<NonZeroUsize>,
     /// Where scenarios are
     #[command(flatten)]
     pub folder: ScenarioFolder,
@@ -188,6 +192,8 @@ pub enum ListFormat {
     Trials,
     /// An array of trials
     Json,
+    /// The jobs of a GitHub workflow's matrix: the suite's lanes, cut into shards, with the arguments of `ferry run` for each
+    GithubMatrix,
 }
 
 /// Arguments of `ferry lint`.
@@ -336,6 +342,9 @@ pub struct ImageArgs {
     /// Digests of the mirror's images, as written by `ferry bundle mirror`
     #[arg(long, env = "FERRY_LOCK", value_name = "FILE", requires = "mirror")]
     pub lock: Option<PathBuf>,
+    /// Pull what tags name today, whatever digests are pinned: shows early what upstream has changed
+    #[arg(long, env = "FERRY_FLOATING", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue, conflicts_with = "lock")]
+    pub floating: bool,
 }
 
 /// How a plan is shown.
@@ -411,6 +420,8 @@ pub enum BundleCommand {
     },
     /// Name, version, licence, origin and home of everything in the bundle, and whether it is in the cache
     List,
+    /// Print a bill of materials: everything in the bundle with version, licence, source and what it is made of, as CycloneDX 1.6
+    Sbom,
     /// Build what upstream publishes, push it under its upstream names to a registry, and write the digests to a lock file
     Mirror {
         /// Registry that takes pushes without a password: host, with an optional path

@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod explain;
 pub mod history;
 pub mod lint;
+pub mod matrix;
 pub mod new;
 pub mod report;
 pub mod run;

@@ -6,17 +6,25 @@ use std::process::ExitCode;
 use ferry_scenario::select::{Suites, suites};
 use ferry_scenario::{Diagnostics, Disk, Entry, Sets};
 
+use super::matrix;
 use super::trials::{self, Trial};
 use crate::cli::{ListArgs, ListFormat, PlanFormat, ScenarioFolder, SelectArgs};
 use crate::edge::{Exit, Problem};
 
 /// Lists scenarios, or what a selection leaves of their trials; broken ones too.
 pub fn list(arguments: &ListArgs) -> Result<ExitCode, Problem> {
+    if arguments.format == ListFormat::GithubMatrix {
+        return matrix::list(arguments);
+    }
+    if arguments.shards.is_some() {
+        return Err(Problem::usage("--shards is for the jobs of a matrix, and the list has none")
+            .hint("add --format github-matrix, or list one part: --shard 1/3".to_string()));
+    }
     let Some(trials) = trials::select(&[], &arguments.select, &arguments.folder)? else {
         return Ok(Exit::Usage.into());
     };
     match arguments.format {
-        ListFormat::Text => print!("{}", listed(&trials)),
+        ListFormat::Text | ListFormat::GithubMatrix => print!("{}", listed(&trials)),
         ListFormat::Trials => trials.iter().for_each(|trial| println!("{}", trial.name())),
         ListFormat::Json => {
             let sets = arguments.select.sets();

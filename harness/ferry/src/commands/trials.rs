@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ferry_scenario::diagnostic::codes;
 use ferry_scenario::lint::Linter;
 use ferry_scenario::select::{Candidate, Filter, Selection, Suites};
 use ferry_scenario::{Cell, Diagnostics, Disk, Entry, Plan, Scenario, Sets};
@@ -72,13 +73,35 @@ pub struct Checked {
     pub found: Diagnostics,
 }
 
+/// What a selection leaves.
+#[derive(Debug, Clone, Default)]
+pub struct Selected {
+    /// The chosen trials.
+    pub trials: Vec<Trial>,
+    /// Scenarios that cannot be varied as `--set` says, each with the reason.
+    pub left_out: Vec<(String, String)>,
+}
+
 /// Finds the trials of the named scenarios, or of all, that the selection leaves. What is wrong with the selection itself is
-/// printed; then there are none.
+/// printed; then there are none. What `--set` leaves out of all scenarios is printed as well.
 pub fn select(
     names: &[String],
     selection: &SelectArgs,
     folder: &ScenarioFolder,
 ) -> Result<Option<Vec<Trial>>, Problem> {
+    let Some(selected) = select_quietly(names, selection, folder)? else { return Ok(None) };
+    if let Some((_, reason)) = selected.left_out.first() {
+        eprintln!("note: left out as --set cannot vary them so: {} scenario(s); {reason}", selected.left_out.len());
+    }
+    Ok(Some(selected.trials))
+}
+
+/// As [`select`], but leaves it to the caller to say what is left out.
+pub fn select_quietly(
+    names: &[String],
+    selection: &SelectArgs,
+    folder: &ScenarioFolder,
+) -> Result<Option<Selected>, Problem> {
     let sets = selection.sets();
     let by_name: Vec<(Entry, PathBuf)> = match names {
         [] => all(&folder.scenarios)?.into_iter().map(|entry| (entry, folder.scenarios.clone())).collect(),
@@ -86,15 +109,31 @@ pub fn select(
     };
     let Some(suites) = known_suites(&by_name, names.is_empty(), selection, folder)? else { return Ok(None) };
     if let Some(name) = &selection.suite
-        && !suites.all().iter().any(|suite| suite.name.as_str() == name.as_str())
+        && suites.get(name).is_none()
     {
         let known: Vec<&str> = suites.all().iter().map(|suite| suite.name.as_str()).collect();
         let nearest = suites.nearest(name).map(|nearest| format!("did you mean {nearest}? ")).unwrap_or_default();
         return Err(Problem::usage(format!("there is no suite {name}"))
             .hint(format!("{nearest}suites.yaml has {}", known.join(", "))));
     }
-    let trials = by_name.iter().flat_map(|(entry, folder)| trials_of(entry, folder, &sets, &suites)).collect();
-    narrowed(trials, selection)
+    let (mut trials, mut left_out, mut refused) = (vec![], vec![], None);
+    for (entry, folder) in &by_name {
+        let varied = varied(entry, &sets);
+        // A scenario that was named must take the values, or say why it does not.
+        match misfit(entry, &varied, &sets, folder).filter(|_| names.is_empty()) {
+            Some(reason) => {
+                left_out.push((entry.id(), format!("{}: {reason}", entry.id())));
+                refused = refused.or(varied.scenario.err());
+            }
+            None => trials.extend(trials_of(&varied, folder, &suites)),
+        }
+    }
+    if let (true, Some(refused)) = (trials.is_empty(), refused) {
+        show(&refused);
+        return Ok(None);
+    }
+    let Some(trials) = narrowed(trials, selection)? else { return Ok(None) };
+    Ok(Some(Selected { trials, left_out }))
 }
 
 /// The suites, if the selection asks for any or all scenarios are listed.
@@ -114,15 +153,37 @@ fn known_suites(
     }
 }
 
-/// A scenario in each of its cells. With values for variables the cells can be others than the file alone says.
-fn trials_of(entry: &Entry, folder: &Path, sets: &Sets, suites: &Suites) -> Vec<Trial> {
-    let entry = match sets.is_empty() {
+/// The scenario with values for variables. Its cells can be others than the file alone says.
+fn varied(entry: &Entry, sets: &Sets) -> Entry {
+    match sets.is_empty() {
         true => entry.clone(),
         false => Entry { scenario: entry.load(None, sets), ..entry.clone() },
-    };
-    let tags = tags(&entry);
+    }
+}
+
+/// Why a sound scenario cannot be varied so, if it cannot: it lacks a variable, its matrix excludes the cell, or the provider
+/// has no such cluster. A broken one is no misfit, so that it says what is wrong with it.
+fn misfit(entry: &Entry, varied: &Entry, sets: &Sets, folder: &Path) -> Option<String> {
+    let scenario = entry.scenario.as_ref().ok()?;
+    match &varied.scenario {
+        Err(found) => {
+            let is_about_values = |code: &str| [codes::UNKNOWN_VARIABLE, codes::MATRIX].contains(&code);
+            let first = found.first()?;
+            found.iter().all(|diagnostic| is_about_values(diagnostic.code)).then(|| first.message.clone())
+        }
+        Ok(_) => {
+            let profile = format!("{}-{}", sets.get("provider")?, scenario.cluster);
+            let path = folder.join("../kind-configs").join(format!("{profile}.yaml"));
+            (!path.is_file()).then(|| format!("there is no cluster profile {profile}"))
+        }
+    }
+}
+
+/// A scenario in each of its cells.
+fn trials_of(entry: &Entry, folder: &Path, suites: &Suites) -> Vec<Trial> {
+    let tags = tags(entry);
     let in_cell = |cell: Cell| {
-        let suites = suites.of(&candidate(&entry, &cell, &tags, &[])).into_iter().map(Into::into).collect();
+        let suites = suites.of(&candidate(entry, &cell, &tags, &[])).into_iter().map(Into::into).collect();
         Trial { entry: entry.clone(), cell, suites, folder: folder.to_path_buf() }
     };
     entry.cells().into_iter().map(in_cell).collect()
@@ -140,9 +201,11 @@ fn narrowed(trials: Vec<Trial>, selection: &SelectArgs) -> Result<Option<Vec<Tri
         None => None,
         Some(text) => match Filter::parse("--filter", text) {
             Ok(filter) => {
+                // Values for dimensions can leave a part of a filter without trials that has some otherwise.
+                let is_idle = selection.set.is_empty() || !candidates.iter().any(|trial| filter.matches(trial));
                 let found = filter.check("--filter", &candidates);
-                show(&found);
-                if found.has_errors() {
+                if is_idle && found.has_errors() {
+                    show(&found);
                     return Ok(None);
                 }
                 Some(filter)
