@@ -28,6 +28,9 @@ const SET_UP: Duration = Duration::from_secs(45 * 60);
 /// How much longer trials may take on somebody else's machine before nobody waits for them any more.
 const PATIENCE: u32 = 3;
 
+/// Why a lane is left out whose trials are all of other suites.
+const NOBODY: &str = "no trial of the selection runs there";
+
 /// For `strategy.matrix`.
 #[derive(Debug, Serialize)]
 struct Matrix {
@@ -80,15 +83,18 @@ pub fn list(arguments: &ListArgs) -> Result<ExitCode, Problem> {
     for lane in lanes {
         let lane = newest(lane, &entries, &bundle);
         let select = SelectArgs { set: merged(&lane.sets, &arguments.select.sets()), ..arguments.select.clone() };
-        let Some(selected) = trials::select_quietly(&[], &select, &arguments.folder)? else {
+        let Some(selected) = trials::select_quietly(&select, &arguments.folder)? else {
             return Ok(Exit::Usage.into());
         };
-        if let Some((_, reason)) = selected.left_out.first() {
-            eprintln!("note: {lane}: {} scenario(s) cannot be varied so; {reason}", selected.left_out.len());
-        }
+        let misfit = selected.left_out.first().map(|(_, reason)| reason.as_str());
         match manned(lane.clone(), selected.trials, &select.sets(), &bundle) {
-            Err(why) => eprintln!("note: {lane}: left out; {why}"),
-            Ok(manned) => jobs.extend(shards(&manned, &select, arguments)),
+            Err(why) => eprintln!("note: {lane}: left out; {}", why.as_deref().or(misfit).unwrap_or(NOBODY)),
+            Ok(manned) => {
+                if let Some(reason) = misfit {
+                    eprintln!("note: {lane}: without {} scenario(s); {reason}", selected.left_out.len());
+                }
+                jobs.extend(shards(&manned, &select, arguments));
+            }
         }
     }
     match jobs.len() {
@@ -136,15 +142,15 @@ fn merged(lane: &Sets, given: &Sets) -> Vec<(String, String)> {
     sets.into_iter().collect()
 }
 
-/// The lane with its trials, or why it cannot run.
-fn manned(lane: Lane, trials: Vec<Trial>, sets: &Sets, bundle: &Bundle) -> Result<Manned, String> {
-    let first = trials.first().ok_or("no trial of the suite runs there")?;
+/// The lane with its trials, or why they cannot run, if there are any.
+fn manned(lane: Lane, trials: Vec<Trial>, sets: &Sets, bundle: &Bundle) -> Result<Manned, Option<String>> {
+    let first = trials.first().ok_or(None)?;
     let scenarios: Vec<_> = trials.iter().filter_map(|trial| trial.entry.load(Some(&trial.cell), sets).ok()).collect();
     let refusal = |scenario: &Scenario| Some(stage::node(scenario, &scenario.cell, bundle).err()?.to_string());
     let refusals: Vec<String> = scenarios.iter().filter_map(refusal).collect();
     // A trial that cannot run says so itself; a lane of nothing else would be red for ever.
     if let (Some(why), true) = (refusals.first(), refusals.len() == trials.len()) {
-        return Err(why.clone());
+        return Err(Some(why.clone()));
     }
     let files = Disk::new(&first.folder);
     let (mut from, mut to) = (BTreeSet::new(), BTreeSet::new());

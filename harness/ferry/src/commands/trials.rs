@@ -89,18 +89,24 @@ pub fn select(
     selection: &SelectArgs,
     folder: &ScenarioFolder,
 ) -> Result<Option<Vec<Trial>>, Problem> {
-    let Some(selected) = select_quietly(names, selection, folder)? else { return Ok(None) };
+    let Some(selected) = selected(names, selection, folder, true)? else { return Ok(None) };
     if let Some((_, reason)) = selected.left_out.first() {
         eprintln!("note: left out as --set cannot vary them so: {} scenario(s); {reason}", selected.left_out.len());
     }
     Ok(Some(selected.trials))
 }
 
-/// As [`select`], but leaves it to the caller to say what is left out.
-pub fn select_quietly(
+/// As [`select`] of all scenarios, but leaves it to the caller to say what is left out, nothing at all perhaps.
+pub fn select_quietly(selection: &SelectArgs, folder: &ScenarioFolder) -> Result<Option<Selected>, Problem> {
+    selected(&[], selection, folder, false)
+}
+
+/// `is_strict`: a selection that leaves nothing is a mistake where something in it can have no meaning.
+fn selected(
     names: &[String],
     selection: &SelectArgs,
     folder: &ScenarioFolder,
+    is_strict: bool,
 ) -> Result<Option<Selected>, Problem> {
     let sets = selection.sets();
     let by_name: Vec<(Entry, PathBuf)> = match names {
@@ -128,11 +134,11 @@ pub fn select_quietly(
             None => trials.extend(trials_of(&varied, folder, &suites)),
         }
     }
-    if let (true, Some(refused)) = (trials.is_empty(), refused) {
+    if let (true, true, Some(refused)) = (is_strict, trials.is_empty(), refused) {
         show(&refused);
         return Ok(None);
     }
-    let Some(trials) = narrowed(trials, selection)? else { return Ok(None) };
+    let Some(trials) = narrowed(trials, selection, is_strict)? else { return Ok(None) };
     Ok(Some(Selected { trials, left_out }))
 }
 
@@ -189,7 +195,7 @@ fn trials_of(entry: &Entry, folder: &Path, suites: &Suites) -> Vec<Trial> {
     entry.cells().into_iter().map(in_cell).collect()
 }
 
-fn narrowed(trials: Vec<Trial>, selection: &SelectArgs) -> Result<Option<Vec<Trial>>, Problem> {
+fn narrowed(trials: Vec<Trial>, selection: &SelectArgs, is_strict: bool) -> Result<Option<Vec<Trial>>, Problem> {
     let tags: Vec<Vec<&str>> = trials.iter().map(|trial| tags(&trial.entry)).collect();
     let suites: Vec<Vec<&str>> = trials.iter().map(|trial| trial.suites.iter().map(String::as_str).collect()).collect();
     let candidates: Vec<Candidate<'_>> = trials
@@ -204,7 +210,7 @@ fn narrowed(trials: Vec<Trial>, selection: &SelectArgs) -> Result<Option<Vec<Tri
                 // Values for dimensions can leave a part of a filter without trials that has some otherwise.
                 let is_idle = selection.set.is_empty() || !candidates.iter().any(|trial| filter.matches(trial));
                 let found = filter.check("--filter", &candidates);
-                if is_idle && found.has_errors() {
+                if is_strict && is_idle && found.has_errors() {
                     show(&found);
                     return Ok(None);
                 }
