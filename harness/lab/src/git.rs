@@ -83,6 +83,15 @@ impl GitServer {
         Ok(server)
     }
 
+    /// Kills the server, leaves it dead for `down`, starts it again with what it holds, and waits until it answers.
+    ///
+    /// # Errors
+    /// When it cannot be started again or does not answer in time.
+    pub async fn restart(&self, down: Duration) -> Result<(), GitError> {
+        self.container().power_cycle(down).await?;
+        self.until_ready().await
+    }
+
     /// The server's container.
     #[must_use]
     pub fn container(&self) -> &ContainerRef {

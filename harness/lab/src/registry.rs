@@ -42,8 +42,6 @@ pub struct Registry {
     container: Container,
     /// Who may pull and push.
     pub credentials: Credentials,
-    /// The port of the host's loopback address on which it answers as well.
-    pub host_port: u16,
 }
 
 impl Registry {
@@ -74,10 +72,26 @@ impl Registry {
             },
         )
         .await?;
-        let host_port = container.at().published(PORT).await?;
-        let registry = Self { container, credentials, host_port };
+        let registry = Self { container, credentials };
         registry.until_ready().await?;
         Ok(registry)
+    }
+
+    /// Kills the registry, leaves it dead for `down`, starts it again with what it holds, and waits until it answers.
+    ///
+    /// # Errors
+    /// When it cannot be started again or does not answer in time.
+    pub async fn restart(&self, down: Duration) -> Result<(), RegistryError> {
+        self.container().power_cycle(down).await?;
+        self.until_ready().await
+    }
+
+    /// The port of the host's loopback address on which it answers as well; another one after each start.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn host_port(&self) -> Result<u16, ContainerError> {
+        self.container().published(PORT).await
     }
 
     /// The registry's container.
@@ -101,11 +115,15 @@ impl Registry {
     async fn until_ready(&self) -> Result<(), RegistryError> {
         let wait = Wait { deadline: READY_DEADLINE, interval: Duration::from_millis(50) };
         let look = || async {
-            match status_of_v2(self.host_port, &self.credentials).await {
+            let port = match self.host_port().await {
+                Ok(port) => port,
+                Err(error) => return Look::NotYet(error.to_string()),
+            };
+            match status_of_v2(port, &self.credentials).await {
                 Ok(200) => Look::Ready(()),
                 Ok(401) => Look::Never("it does not know its own run's credentials".to_owned()),
                 Ok(status) => Look::NotYet(format!("it answers with status {status}")),
-                Err(error) => Look::NotYet(format!("port {}: {error}", self.host_port)),
+                Err(error) => Look::NotYet(format!("port {port}: {error}")),
             }
         };
         match wait.until(look, |reason| tracing::debug!(reason, "registry not ready yet")).await {

@@ -93,6 +93,12 @@ pub enum StepError {
     /// A container could not be reached.
     #[error(transparent)]
     Container(#[from] ContainerError),
+    /// The git server is not as it should be.
+    #[error(transparent)]
+    Git(#[from] ferry_lab::git::GitError),
+    /// The OCI registry is not as it should be.
+    #[error(transparent)]
+    Registry(#[from] ferry_lab::registry::RegistryError),
     /// A fault could not be injected.
     #[error(transparent)]
     Fault(#[from] FaultError),

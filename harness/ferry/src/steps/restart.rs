@@ -1,9 +1,13 @@
-//! `restart`: pods deleted and their successors awaited, or a node killed and booted again.
+//! `restart`: pods deleted and their successors awaited, or a node, the API server or a server beside the cluster killed and
+//! started again. Each is dated as a fault, from just before the kill until it was seen to be back.
+
+mod component;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ferry_scenario::steps::{Restart, Victim};
+use ferry_record::EventKind;
+use ferry_scenario::steps::{Restart, Server, Victim};
 use ferry_scenario::text::{HumanDuration, ObjectRef};
 use kube::api::{DeleteParams, ListParams};
 use serde_json::Value;
@@ -20,10 +24,31 @@ const LOOK: Duration = Duration::from_millis(500);
 const ANSWER: Duration = Duration::from_secs(3);
 
 pub(super) async fn execute(restart: &Restart, cx: &Context<'_>) -> Result<(), StepError> {
-    match &restart.victim {
-        Victim::Pods { of, grace } => pods(of, *grace, cx).await,
-        Victim::Node(node) => self::node(node.as_str(), cx).await,
-    }
+    let from = cx.recorder.clock().now();
+    let target = match &restart.victim {
+        Victim::Pods { of, grace } => {
+            pods(of, *grace, cx).await?;
+            of.to_string()
+        }
+        Victim::Node { name, down } => {
+            node(name.as_str(), down.get(), cx).await?;
+            format!("node {name}")
+        }
+        Victim::Component(component) => {
+            component::restart(*component, cx).await?;
+            component.process().to_owned()
+        }
+        Victim::Server { server, down } => {
+            match server {
+                Server::Git => cx.stage.git().restart(down.get()).await?,
+                Server::Registry => cx.stage.registry().restart(down.get()).await?,
+            }
+            server.title().to_owned()
+        }
+    };
+    let to = cx.recorder.clock().now();
+    cx.recorder.emit(EventKind::Fault { fault: "kill".into(), target, from, to, margin: 0 });
+    Ok(())
 }
 
 async fn pods(of: &ObjectRef, grace: HumanDuration, cx: &Context<'_>) -> Result<(), StepError> {
@@ -89,11 +114,11 @@ fn replaced(pods: &[Value], workload: &Value, killed: &BTreeSet<String>) -> Chec
     if workload["kind"] == "Pod" { Check::Met("the new pod is ready".into()) } else { readiness(Some(workload)) }
 }
 
-async fn node(written: &str, cx: &Context<'_>) -> Result<(), StepError> {
+async fn node(written: &str, down: Duration, cx: &Context<'_>) -> Result<(), StepError> {
     let name = cx.stage.cluster().node(written)?.name.clone();
     let before = cx.cluster.get("node", None, &name).await?.as_ref().and_then(heartbeat);
     let killed = lives(&pods_on(&name, cx).await?);
-    cx.stage.provider().restart_node(cx.stage.cluster(), &name).await?;
+    cx.stage.provider().restart_node(cx.stage.cluster(), &name, down).await?;
     let looks = polled(LOOK, || {
         look(async {
             match booted(cx.cluster.get("node", None, &name).await?.as_ref(), before.as_deref()) {

@@ -270,19 +270,20 @@ pub trait Provider: std::fmt::Debug + Send + Sync {
     /// When there is no such node, or the engine refuses.
     async fn start_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError>;
 
-    /// Cuts a node's power and boots it again; returns when its first process runs, long before its kubelet reports.
+    /// Cuts a node's power for `down` and boots it again; returns when its first process runs, long before its kubelet reports.
     ///
     /// # Errors
-    /// When there is no such node, the engine refuses, or it takes longer than [`RESTART_DEADLINE`].
-    async fn restart_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
+    /// When there is no such node, the engine refuses, or it takes longer than [`RESTART_DEADLINE`] besides.
+    async fn restart_node(&self, cluster: &Cluster, node: &str, down: Duration) -> Result<(), ClusterError> {
         let restart = async {
             self.kill_node(cluster, node).await?;
             // To start what has not ended yet does nothing, and is no error.
             cluster.node(node)?.container.exit_code().await?;
+            tokio::time::sleep(down).await;
             self.start_node(cluster, node).await
         };
         let late = || ClusterError::RestartDeadline { cluster: cluster.name.clone(), node: node.into() };
-        tokio::time::timeout(RESTART_DEADLINE, restart).await.map_err(|_| late())?
+        tokio::time::timeout(RESTART_DEADLINE + down, restart).await.map_err(|_| late())?
     }
 
     /// Writes journals and pod logs of every node of the cluster called `name` under `to`, as far as they can be had, and

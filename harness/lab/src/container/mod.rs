@@ -8,6 +8,7 @@ mod exec;
 mod files;
 mod image;
 mod logs;
+mod power;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -72,6 +73,16 @@ pub enum ContainerError {
         container: String,
         /// What went wrong with the archive.
         source: std::io::Error,
+    },
+    /// The engine gave it another address than it had.
+    #[error("container {container} came back at another address: {after:?} instead of {before:?}")]
+    Moved {
+        /// The container.
+        container: String,
+        /// Its addresses before, by network.
+        before: BTreeMap<String, String>,
+        /// Its addresses now.
+        after: BTreeMap<String, String>,
     },
     /// A port that should be published is not.
     #[error("port {port} of container {container} is not published on the host")]

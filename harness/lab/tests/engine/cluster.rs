@@ -115,7 +115,7 @@ async fn cluster(lab: &Lab) {
 async fn push(lab: &Lab, registry: &Registry, image: &str) {
     use bollard::query_parameters::{PushImageOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder};
     use futures::TryStreamExt;
-    let name = format!("127.0.0.1:{}/test/pulled", registry.host_port);
+    let name = format!("127.0.0.1:{}/test/pulled", registry.host_port().await.unwrap());
     let tag = TagImageOptionsBuilder::new().repo(&name).tag("1").build();
     lab.engine.docker.tag_image(image, Some(tag)).await.unwrap();
     let credentials = bollard::auth::DockerCredentials {

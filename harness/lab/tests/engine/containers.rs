@@ -187,8 +187,9 @@ async fn the_registry_answers_on_loopback_and_to_its_own_run_alone() {
         let network = Network::create(&lab.engine, &lab.run).await.unwrap();
         let registry = Registry::start(&lab.engine, &lab.run, &network, lab.image("registry-image")).await.unwrap();
 
+        let port = registry.host_port().await.unwrap();
         let status = async |authorization: Option<String>| {
-            let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", registry.host_port)).await.unwrap();
+            let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
             let header = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
             let request = format!("GET /v2/_catalog HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).await.unwrap();

@@ -20,6 +20,7 @@ mod containers;
 mod doctor;
 mod licences;
 mod listing;
+mod neighbours;
 mod reaper;
 
 use std::path::Path;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         cluster::trials(),
         bundle::trials(),
         containers::trials(),
+        neighbours::trials(),
         reaper::trials(),
         doctor::trials(),
         licences::trials(),

@@ -122,10 +122,16 @@ impl Lab {
         assert_eq!(left, []);
     }
 
+    /// Another run on the same engine.
+    pub fn another_run(&self) -> RunScope {
+        let (run, reaper) = watched(self.out.path(), &self.here);
+        self.watched.lock().unwrap().push((run.id.clone(), reaper));
+        run
+    }
+
     /// Another run on the same engine, as if of a process that has died.
     pub fn dead_run(&self) -> RunScope {
-        let (mut run, reaper) = watched(self.out.path(), &self.here);
-        self.watched.lock().unwrap().push((run.id.clone(), reaper));
+        let mut run = self.another_run();
         run.owner.start = "1".into();
         run
     }

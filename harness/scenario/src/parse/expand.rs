@@ -48,6 +48,15 @@ struct Fragment {
     steps: Vec<IgnoredAny>,
 }
 
+/// Whether a step includes a fragment that this cell is to do without. It was read all the same, so that what is wrong with it
+/// is said in every cell.
+fn is_left_out(item: &Node) -> bool {
+    let Value::Map(entries) = &item.value else { return false };
+    let [(key, Node { value: Value::Map(arguments), .. })] = entries.as_slice() else { return false };
+    let when = arguments.iter().find(|(key, _)| key.text == "when").map(|(_, value)| &value.value);
+    key.text == "include" && when == Some(&Value::Bool(false))
+}
+
 /// The stage's state.
 pub struct Expansion<'a> {
     files: &'a dyn Files,
@@ -86,7 +95,10 @@ impl<'a> Expansion<'a> {
                 Ok(value) => node.value = self.value(&value, node.span),
                 Err(error) => self.template(&error, node.span),
             },
-            Value::List(items) => items.iter_mut().for_each(|item| self.item(item, variables)),
+            Value::List(items) => {
+                items.iter_mut().for_each(|item| self.item(item, variables));
+                items.retain(|item| !is_left_out(item));
+            }
             Value::Map(entries) => {
                 for (key, value) in entries {
                     if is_template(&key.text) {
@@ -321,6 +333,18 @@ summary: From {{ from }} on {{ kubernetes }} by {{ provider }}
     }
 
     #[test]
+    fn an_include_may_depend_on_the_cell() {
+        let changes = "vars: {at: never}
+- include: {fragment: settle, with: {object: deployment/apps/web}, when: \"{{ at == 'here' }}\"}
+- sleep: {for: 1s, reason: r}";
+        let steps = |sets: &[(&str, &str)]| read(changes, sets).unwrap().steps().count();
+        assert_eq!(steps(&[("at", "here")]), steps(&[]) + 2);
+        // What is wrong with a fragment is said whether or not it is carried out.
+        let broken = "- include: {fragment: typo, when: false}\n- sleep: {for: 1s, reason: r}";
+        assert!(read(broken, &[]).is_err());
+    }
+
+    #[test]
     fn what_authors_see() {
         let mistakes = [
             ("summary: \"{{ form }}\"\nvars: {from: 2.9.2}", &[][..]),
@@ -335,6 +359,7 @@ summary: From {{ from }} on {{ kubernetes }} by {{ provider }}
             ("- include: {fragment: settle}", &[]),
             ("- include: {fragment: settle, with: {object: a/b, whitin: 5m}}", &[]),
             ("- include: {with: {object: a/b}}", &[]),
+            ("- include: {fragment: settle, with: {object: a/b}, when: at}", &[]),
             ("- include: {fragment: round}", &[]),
             ("- include: {fragment: broken}", &[]),
             ("- include: {fragment: typo}", &[]),

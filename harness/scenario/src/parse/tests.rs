@@ -152,6 +152,8 @@ mistakes! {
     restart_nothing: example("- restart: {within: 5m}");
     restart_both: example("- restart: {pods: deployment/apps/web, node: worker}");
     restart_a_node_gently: example("- restart: {node: worker, grace: 30s}");
+    restart_what_has_no_such_key: example("- restart: {server: git, grace: 5s}\n- restart: {component: kube-apiserver, down: 5s}\n- restart: {pods: deployment/apps/web, down: 5s}\n- restart: {server: git, component: kube-apiserver}");
+    restart_the_unknown: example("- restart: {server: gti}\n- restart: {component: kube-apisrever}");
     restart_a_kind: example("- restart: deployment");
     restart_as_a_list: example("- restart: [deployment/apps/web]");
     reconcile_with_a_typo: example("- reconcile: {objcet: kustomization/flux-system/apps, with-sources: true}");

@@ -23,10 +23,19 @@ pub struct Include {
     /// Values for the fragment's variables. It sees no others.
     #[serde(default)]
     pub with: BTreeMap<Spanned<VarName>, Value>,
+    /// Whether the steps are carried out at all, such as `"{{ at == 'take-over' }}"` in a scenario whose matrix varies `at`.
+    /// Default: true.
+    #[serde(default = "yes")]
+    #[schemars(extend("type" = ["boolean", "string"]))]
+    pub when: bool,
     /// The fragment's steps; the parser puts them here.
     #[serde(default, rename = "$steps")]
     #[schemars(skip)]
     pub steps: Vec<Spanned<Step>>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl StepKind for Include {

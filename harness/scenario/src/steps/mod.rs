@@ -58,7 +58,7 @@ pub use patch::Patch;
 pub use push_artifact::PushArtifact;
 pub use reconcile::Reconcile;
 pub use repeat::Repeat;
-pub use restart::{Restart, Victim};
+pub use restart::{ControlPlane, Restart, Server, Victim};
 pub use resume::Resume;
 pub use rollout::Rollout;
 pub use scale::Scale;

@@ -106,7 +106,7 @@ fn replaced(findings: &Findings<'_>, stop: &Stop<'_>) -> Vec<Replaced> {
         Step::Rollout(rollout) => of_object(&rollout.restart, rollout.restart.span),
         Step::Restart(restart) => match &restart.victim {
             Victim::Pods { of, .. } => of_object(of, of.span),
-            Victim::Node(_) => Vec::new(),
+            Victim::Node { .. } | Victim::Component(_) | Victim::Server { .. } => Vec::new(),
         },
         Step::Commit(commit) if commit.is_to_main() => {
             let fleet = findings.fleet();
