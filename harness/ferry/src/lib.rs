@@ -3,6 +3,7 @@
 //! The library is what the binary and the scenario trials share; `ARCHITECTURE.md` has the map.
 
 pub mod agent;
+pub mod at_once;
 pub mod cli;
 pub mod cluster;
 pub mod commands;

@@ -3,11 +3,13 @@
 //! Listing reads scenario files and nothing else: no Docker. `FERRY_SUITE` says which suite is run, `ci` unless it is set;
 //! trials of others are listed as ignored, as are all with `FERRY_CLUSTER=0`, for machines that cannot run clusters, and with
 //! `FERRY_PROVIDERS=kind` those of other providers. A broken file is a trial that fails with what is wrong, in any suite.
+//! `FERRY_AT_ONCE` says how many clusters run side by side.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use ferry::at_once;
 use ferry::cli::{Cli, Command, Keep, Progress, RunArgs, ScenarioFolder, SelectArgs};
 use ferry::commands::run;
 use ferry::commands::trials::{self, Trial as Chosen};
@@ -27,8 +29,12 @@ fn main() -> ExitCode {
         let broken = move || Err(Failed::from(why));
         vec![Trial::test("scenarios_are_found", broken)]
     });
-    // Clusters share the cores; a second one beside the first would starve both.
-    let arguments = Arguments { test_threads: arguments.test_threads.or(Some(1)), ..arguments };
+    // Clusters share the cores: on two of them a second cluster would starve the first.
+    let (at_once, trials) = match at_once::clusters() {
+        Ok(number) => (number, trials),
+        Err(why) => (1, vec![Trial::test("scenarios_at_once", move || Err(Failed::from(why)))]),
+    };
+    let arguments = Arguments { test_threads: arguments.test_threads.or(Some(at_once)), ..arguments };
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
