@@ -1,12 +1,21 @@
 #!/bin/bash
-# pack-chart.sh INSTALL_YAML VERSION TARGET_FOLDER
-# Upstream publishes the operator's chart to a registry only; its module carries no copy. This packs one of the same name from
-# the install manifests, so that `helm install` and a HelmRelease can be tried without that registry.
+# pack-chart.sh INSTALL_YAML SERVICE_MONITOR_YAML VERSION TARGET_FOLDER
+# Upstream publishes the charts of the operator and of a FluxInstance to a registry only; its module carries no copy. This packs
+# two of the same names, the operator's from its install manifests and its ServiceMonitor, so that `helm install` and HelmReleases
+# can be tried without that registry.
 set -euo pipefail
-install=$1 version=$2 target=$3
+install=$1 monitor=$2 version=$3 target=$4
+helm package "$(dirname "$0")/chart-instance" --version "$version" --app-version "$version" --destination "$target"
 chart=$(mktemp -d)/flux-operator
 cp -r "$(dirname "$0")/chart" "$chart"
 mkdir -p "$chart/templates"
+{
+  echo '{{- if .Values.serviceMonitor.create }}'
+  sed 's/^\( *\)- flux-system$/\1- {{ .Release.Namespace }}/
+    s/^\( *\)- targetPort: .*/&\n\1  interval: {{ .Values.serviceMonitor.interval }}\n\1  scrapeTimeout: {{ .Values.serviceMonitor.scrapeTimeout }}/' \
+    "$monitor"
+  echo '{{- end }}'
+} > "$chart/templates/servicemonitor.yaml"
 image='{{ .Values.image.repository }}:{{ .Values.image.tag | default (printf "v%s" .Chart.AppVersion) }}'
 awk -v image="$image" -v folder="$chart/templates" '
   function flush() {
