@@ -2,7 +2,8 @@
 //!
 //! Listing reads scenario files and nothing else: no Docker. `FERRY_SUITE` says which suite is run, `ci` unless it is set;
 //! trials of others are listed as ignored, as are all with `FERRY_CLUSTER=0`, for machines that cannot run clusters, and with
-//! `FERRY_PROVIDERS=kind` those of other providers. A broken file is a trial that fails with what is wrong, in any suite.
+//! `FERRY_PROVIDERS=kind` those of other providers, and unless `FERRY_IMAGES=registry` those that pull from registries while they
+//! run. A broken file is a trial that fails with what is wrong, in any suite.
 //! `FERRY_AT_ONCE` says how many clusters run side by side.
 
 use std::path::Path;
@@ -18,6 +19,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The suite that every change must pass.
 const DEFAULT_SUITE: &str = "ci";
+
+/// The tag of scenarios that bring in what the bundle does not have, from public registries.
+const REGISTRIES: &str = "registries";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -52,7 +56,8 @@ fn found(folder: &ScenarioFolder, suite: &str) -> Result<Vec<Trial>, String> {
 
 fn trial(chosen: Chosen, in_suite: &[String]) -> Trial {
     let asked = chosen.entry.scenario.is_err() || in_suite.contains(&chosen.name());
-    let ignored = !asked || is_ignored(&chosen.cell.provider);
+    let pulls = chosen.entry.scenario.as_ref().is_ok_and(|s| s.tags.iter().any(|tag| tag.as_str() == REGISTRIES));
+    let ignored = !asked || is_ignored(&chosen.cell.provider) || pulls && !matches!(images(), Images::Registry);
     Trial::test(chosen.name(), move || {
         let checked = chosen.check(&Default::default()).map_err(|problem| failed(&problem))?;
         let Some(loaded) = checked.loaded else { return Err(Failed::from(checked.found.to_text())) };

@@ -50,13 +50,15 @@ pub enum DeadlineName {
     Snapshot,
     /// Cutting pods off and joining them again, beyond the time between the two. Default: 30s.
     Cut,
+    /// Having every node's probes come from a mesh's address. Default: 30s.
+    ProbeSnat,
     /// From the kill of a probe agent to its answering again. Default: 1m.
     Kill,
 }
 
 impl DeadlineName {
     /// All, in the order of this file.
-    pub const ALL: [DeadlineName; 20] = [
+    pub const ALL: [DeadlineName; 21] = [
         DeadlineName::Bootstrap,
         DeadlineName::InstallOperator,
         DeadlineName::Apply,
@@ -76,6 +78,7 @@ impl DeadlineName {
         DeadlineName::PushArtifact,
         DeadlineName::Snapshot,
         DeadlineName::Cut,
+        DeadlineName::ProbeSnat,
         DeadlineName::Kill,
     ];
 
@@ -101,6 +104,7 @@ impl DeadlineName {
             DeadlineName::PushArtifact => "push-artifact",
             DeadlineName::Snapshot => "snapshot",
             DeadlineName::Cut => "cut",
+            DeadlineName::ProbeSnat => "probe-snat",
             DeadlineName::Kill => "kill",
         }
     }
@@ -134,6 +138,7 @@ impl DeadlineName {
             DeadlineName::PushArtifact => (60, "as commit: a fleet is some kilobytes"),
             DeadlineName::Snapshot => (30, "two requests for each object"),
             DeadlineName::Cut => (30, "one command on each node, twice"),
+            DeadlineName::ProbeSnat => (30, "one command on each node"),
             DeadlineName::Kill => {
                 (60, "the kubelet starts it again at once, and with back-off when it was killed before")
             }

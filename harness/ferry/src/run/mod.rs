@@ -136,7 +136,9 @@ impl Job<'_> {
     async fn build(&self, lab: &mut Lab) -> Result<Engine, Problem> {
         let Job { scenario, arguments, ferry, scope, recorder, cancel, screen } = *self;
         let bundle = bundle::load()?;
-        let wanted = stage::components(&scenario.scenario, &scenario.cell, &bundle)?;
+        let folder = scenario.folder.as_path();
+        let profile = stage::profile(folder, &scenario.scenario)?;
+        let wanted = stage::components(&scenario.scenario, &scenario.cell, &profile, &bundle)?;
         let ready = doctor::ready(&arguments.images, arguments.provision, &bundle, &wanted, recorder);
         let engine = recorder.activity("doctor", ready).await?;
         lab.engine = Some(engine.clone());
@@ -157,19 +159,9 @@ impl Job<'_> {
         }
 
         lab.reaper = Some(teardown::start_reaper(ferry, scope)?);
-        let folder = scenario.folder.as_path();
-        let profile = stage::profile(folder, &scenario.scenario)?;
+        let node = stage::node(&scenario.scenario, &scenario.cell, &profile, &bundle)?;
         let work = async {
-            let plot = lab.plot.insert(
-                Plot::stake(
-                    &engine,
-                    scope,
-                    prepared,
-                    profile,
-                    stage::node(&scenario.scenario, &scenario.cell, &bundle)?,
-                )
-                .await?,
-            );
+            let plot = lab.plot.insert(Plot::stake(&engine, scope, prepared, profile, node).await?);
             plot.build(folder, &scenario.scenario, recorder).await
         };
         lab.stage = Some(recorder.activity("cluster", work).await?);

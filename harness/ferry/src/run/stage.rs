@@ -79,30 +79,41 @@ pub struct Stage {
     profile: Profile,
 }
 
+/// Ending of the name of the nodes that have the provider's own pod network.
+const OWN_NETWORK: &str = "lab";
+
 /// The bundle's component that nodes of a cell are made from.
-pub fn node(scenario: &Scenario, cell: &Cell, bundle: &Bundle) -> Result<String, Problem> {
+pub fn node(scenario: &Scenario, cell: &Cell, profile: &Profile, bundle: &Bundle) -> Result<String, Problem> {
     if cell.provider != "kind" {
         let what = format!("{}: clusters of {} cannot be made by this ferry", scenario.id(), cell.provider);
         return Err(Problem::infra(what).hint("run the other cells: `--filter 'provider(kind)'`".to_string()));
     }
+    let network = profile.pod_network.as_deref().unwrap_or(OWN_NETWORK);
     let releases: Vec<&str> = bundle
         .components
         .keys()
-        .filter_map(|name| name.strip_prefix("node-")?.strip_suffix("-lab"))
+        .filter_map(|name| name.strip_prefix("node-")?.strip_suffix(network)?.strip_suffix('-'))
         .filter(|version| is_release(version))
         .collect();
     let wanted = format!("{}.", cell.kubernetes);
-    match releases.iter().find(|version| version.starts_with(&wanted)) {
-        Some(version) => Ok(format!("node-{version}-lab")),
-        None => Err(Problem::infra(format!("{}: Kubernetes {} is not in the bundle", scenario.id(), cell.kubernetes))
-            .hint(format!("the bundle has {}", releases.join(" and ")))),
+    if let Some(version) = releases.iter().find(|version| version.starts_with(&wanted)) {
+        return Ok(format!("node-{version}-{network}"));
     }
+    let with = profile.pod_network.iter().map(|network| format!(" with the pod network {network}")).collect::<String>();
+    let what = format!("{}: Kubernetes {}{with} is not in the bundle", scenario.id(), cell.kubernetes);
+    let has = if releases.is_empty() { "nothing with that network".to_string() } else { releases.join(" and ") };
+    Err(Problem::infra(what).hint(format!("the bundle has {has}")))
 }
 
 /// The bundle's components that a run of the scenario in a cell needs.
-pub fn components(scenario: &Scenario, cell: &Cell, bundle: &Bundle) -> Result<Vec<String>, Problem> {
+pub fn components(
+    scenario: &Scenario,
+    cell: &Cell,
+    profile: &Profile,
+    bundle: &Bundle,
+) -> Result<Vec<String>, Problem> {
     let mut wanted: BTreeSet<String> = ALWAYS.iter().map(ToString::to_string).collect();
-    wanted.insert(node(scenario, cell, bundle)?);
+    wanted.insert(node(scenario, cell, profile, bundle)?);
     if asks_from_inside(scenario) {
         wanted.insert(AGENT.into());
     }
@@ -321,9 +332,29 @@ phases:
     steps: [STEP]
 ";
 
+    fn profile(name: &str) -> Profile {
+        let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kind-configs");
+        Profile::load(&profiles, ProviderName::Kind, name).unwrap()
+    }
+
+    #[test]
+    fn a_profile_with_a_pod_network_has_nodes_of_its_own() {
+        let scenario = ferry_scenario::parse("a/example.yaml", &SCENARIO.replace("STEP", "sleep: {for: 1s, reason: r}"));
+        let (scenario, bundle) = (scenario.unwrap(), ferry_lab::bundle::load().unwrap());
+        let node = |profile: &Profile| {
+            node(&scenario, &scenario.cell, profile, &bundle)
+                .map_err(|problem| format!("{problem} ({})", problem.help_text().unwrap_or_default()))
+        };
+        assert_eq!(node(&profile("single-node")).unwrap(), "node-1.34.4-lab");
+        assert_eq!(node(&profile("cilium")).unwrap(), "node-1.34.4-cilium");
+        let unknown = Profile { pod_network: Some("weave".into()), ..profile("cilium") };
+        insta::assert_snapshot!(node(&unknown).unwrap_err(), @"a/example: Kubernetes 1.34 with the pod network weave is not in the bundle (the bundle has nothing with that network)");
+    }
+
     fn of(step: &str) -> Result<Vec<String>, String> {
         let scenario = ferry_scenario::parse("a/example.yaml", &SCENARIO.replace("STEP", step)).unwrap();
-        components(&scenario, &scenario.cell, &ferry_lab::bundle::load().unwrap())
+        let profile = profile("single-node");
+        components(&scenario, &scenario.cell, &profile, &ferry_lab::bundle::load().unwrap())
             .map_err(|problem| format!("{problem} ({})", problem.help_text().unwrap_or_default()))
     }
 

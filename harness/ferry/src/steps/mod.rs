@@ -12,6 +12,7 @@ mod flux;
 mod install_operator;
 mod kill;
 mod patch;
+mod probe_snat;
 mod push_artifact;
 mod reconcile;
 mod restart;
@@ -166,6 +167,7 @@ pub async fn execute(step: &Step, cx: &Context<'_>) -> Result<(), StepError> {
             "this is a mistake in ferry: please report it".to_string(),
         )),
         Step::Cut(step) => cut::execute(step, cx).await,
+        Step::ProbeSnat(_) => probe_snat::execute(cx).await,
         Step::Kill(step) => kill::execute(step, cx).await,
         Step::StallSampler(step) => match cx.probing {
             Some(probing) => {

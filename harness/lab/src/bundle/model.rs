@@ -131,6 +131,9 @@ pub struct ModuleCopy {
     /// Path in the copy → where its content comes from: `component/output`, or `file:<path under sources/<dir>>`.
     #[serde(default)]
     pub add: BTreeMap<String, String>,
+    /// Path in the copy → text in it → what stands there instead, for what upstream left no setting for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub edit: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// `cargo build --profile image` of a workspace package for the engine's architecture, statically linked.

@@ -5,6 +5,8 @@ mod images;
 mod kind;
 mod kubeconfig;
 mod logs;
+pub mod mesh;
+mod pod_network;
 mod profile;
 mod usable;
 

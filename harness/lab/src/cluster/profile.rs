@@ -20,16 +20,12 @@ pub struct Profile {
     /// Node ports that answer on a free port of the host's loopback address, by name.
     #[serde(default)]
     pub ports: BTreeMap<String, u16>,
-    /// Whether the provider's own pod network is installed; a profile that brings another says `false`.
-    #[serde(default = "yes")]
-    pub pod_network: bool,
+    /// The pod network, in place of the provider's own: nodes are then the bundle's `node-VERSION-NAME`, which have its images
+    /// and its manifests in them.
+    pub pod_network: Option<String>,
     /// Documents merged into those that kubeadm gets, matched by their `kind`.
     #[serde(default)]
     pub kubeadm: Vec<serde_json::Value>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// Who can make clusters.

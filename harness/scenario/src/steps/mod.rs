@@ -21,6 +21,7 @@ mod kill;
 mod one_of;
 mod parallel;
 mod patch;
+mod probe_snat;
 mod push_artifact;
 mod reconcile;
 mod repeat;
@@ -55,6 +56,7 @@ pub use install_operator::{InstallOperator, Via};
 pub use kill::{Agents, Kill};
 pub use parallel::Parallel;
 pub use patch::Patch;
+pub use probe_snat::ProbeSnat;
 pub use push_artifact::PushArtifact;
 pub use reconcile::Reconcile;
 pub use repeat::Repeat;
@@ -183,6 +185,7 @@ steps! {
     ExpectFailure,
     StallSampler,
     Cut,
+    ProbeSnat,
     Kill,
     Snapshot,
 }

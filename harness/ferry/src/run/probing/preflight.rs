@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ferry_probe::{ProbeSpec, Sampler};
+use ferry_probe::{KindSpec, ProbeSpec, Sampler};
+use ferry_record::fold::ProbeState;
 use ferry_record::{Event, RunState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -56,6 +57,10 @@ pub(super) async fn inside(agent: &mut Connected, specs: &[ProbeSpec], cx: &Cont
     Ok(())
 }
 
+/// How often what a policy must keep out may get through until that is left to the verdict. Policies take effect a moment after
+/// they are accepted; a cluster that enforces none must not be taken for one that is still coming up.
+const POLICY_TRIES: u64 = 10;
+
 /// Whether each has had a good answer; for one that has not, what it had instead.
 fn answered(specs: &[ProbeSpec], seen: &RunState) -> Check {
     let waiting: Vec<String> = specs
@@ -63,7 +68,8 @@ fn answered(specs: &[ProbeSpec], seen: &RunState) -> Check {
         .filter_map(|spec| {
             let id = spec.id();
             let probe = seen.probes.get(&id);
-            if probe.is_some_and(|probe| probe.total.good() > 0) {
+            let enough = |probe: &ProbeState| probe.total.good() > 0 || is_denied(spec) && probe.total.taken >= POLICY_TRIES;
+            if probe.is_some_and(enough) {
                 return None;
             }
             let failure = probe.and_then(|probe| probe.current_outage()).and_then(|outage| outage.kinds.keys().next());
@@ -74,6 +80,11 @@ fn answered(specs: &[ProbeSpec], seen: &RunState) -> Check {
         [] => Check::Met("all have answered".into()),
         waiting => Check::NotYet(waiting.join("; ")),
     }
+}
+
+/// Whether it is the half of a canary that policy must keep out.
+fn is_denied(spec: &ProbeSpec) -> bool {
+    matches!(&spec.kind, KindSpec::Canary(canary) if canary.denied)
 }
 
 /// One request by hand, where only an answer counts.

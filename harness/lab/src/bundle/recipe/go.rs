@@ -124,6 +124,15 @@ impl Build<'_> {
             };
             copy_tree(&from, &target.join(path)).await?;
         }
+        for (path, changes) in &copy.edit {
+            self.site.log.line(&format!("editing {path} of {}", copy.module));
+            let file = target.join(path);
+            let text = fs_err::read_to_string(&file)?;
+            fs_err::write(&file, edited(&text, changes).map_err(|absent| {
+                let what = format!("{path} of {} does not say `{absent}`", copy.module);
+                StepError::unusable(what, "correct `edit` of this copy in bundle.yaml: upstream has changed the file")
+            })?)?;
+        }
         Ok(())
     }
 
@@ -173,6 +182,13 @@ fn parse<T: for<'de> Deserialize<'de>>(text: &str, what: &str) -> Result<T, Step
 /// `module@version` without its version.
 fn module_path(module: &str) -> &str {
     module.split_once('@').map_or(module, |(path, _)| path)
+}
+
+/// The text with all changes made, or the first text that is not there to be changed.
+fn edited<'a>(text: &str, changes: &'a BTreeMap<String, String>) -> Result<String, &'a str> {
+    changes.iter().try_fold(text.to_owned(), |text, (old, new)| {
+        if text.contains(old) { Ok(text.replace(old, new)) } else { Err(old.as_str()) }
+    })
 }
 
 /// The name that `go build` gives a binary: the last element of its package's path that is not a major version.
@@ -253,6 +269,13 @@ mod tests {
     #[case("example.org/alpha/config", None)]
     fn extracts_name_a_module_and_a_path(#[case] wanted: &str, #[case] expected: Option<(&str, &str)>) {
         assert_eq!(split_module(wanted, ["example.org/a", "example.org/a/b"].into_iter()), expected);
+    }
+
+    #[test]
+    fn an_edit_that_changes_nothing_is_told() {
+        let changes = BTreeMap::from([("/proc/modules".to_owned(), "/run/modules".to_owned())]);
+        assert_eq!(edited("path = \"/proc/modules\"", &changes), Ok("path = \"/run/modules\"".to_owned()));
+        assert_eq!(edited("path = \"/proc/mods\"", &changes), Err("/proc/modules"));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub fn render(profile: &Profile, ports: &HostPorts, quirks: Quirks) -> Result<St
         "networking": {
             "apiServerAddress": "127.0.0.1",
             "apiServerPort": ports.api,
-            "disableDefaultCNI": !profile.pod_network,
+            "disableDefaultCNI": profile.pod_network.is_some(),
         },
         "kubeadmConfigPatches": patches,
         "nodes": nodes,
@@ -85,7 +85,7 @@ mod tests {
             provider: ProviderName::Kind,
             workers,
             ports: [("web".into(), 30080)].into(),
-            pod_network: true,
+            pod_network: None,
             kubeadm: vec![
                 json!({"kind": "ClusterConfiguration", "etcd": {"local": {"extraArgs": {"unsafe-no-fsync": "true"}}}}),
             ],
@@ -105,6 +105,13 @@ mod tests {
     #[test]
     fn a_usual_machine_gets_nothing_special() {
         insta::assert_snapshot!(render(&profile(2), &ports(), Quirks::default()).unwrap());
+    }
+
+    #[test]
+    fn a_pod_network_of_its_own_takes_the_place_of_kinds() {
+        let profile = Profile { pod_network: Some("cilium".into()), ..profile(1) };
+        let rendered = render(&profile, &ports(), Quirks::default()).unwrap();
+        assert!(rendered.contains("disableDefaultCNI: true"), "{rendered}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use config::HostPorts;
 use super::usable::Usable;
 use super::{
     Cluster, ClusterError, ClusterRequest, DELETE_DEADLINE, Node, NotUsableYet, Provider, ProviderName, Secret, images,
-    kubeconfig, logs,
+    kubeconfig, logs, pod_network,
 };
 use crate::container::{Container, ContainerRef, ContainerSpec, File};
 use crate::engine::Engine;
@@ -188,6 +188,9 @@ impl Provider for Kind {
         let nodes = self.nodes(&name).await?;
         let internal = kubeconfig::with_server(&external, &format!("https://{name}-control-plane:6443"))?;
         let cluster = Cluster { name, kubeconfig, internal_kubeconfig: Secret(internal), nodes, ports: ports.nodes };
+        if let (Some(_), Some(control_plane)) = (&request.profile.pod_network, cluster.nodes.first()) {
+            pod_network::install(control_plane).await?;
+        }
         cluster.upload(&request.node_files).await?;
         let usable = Usable {
             client: cluster.client().await?,
