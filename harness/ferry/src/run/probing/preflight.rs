@@ -104,3 +104,68 @@ pub async fn answers(authority: &str, path: &str, status: u16) -> Check {
         Err(_) => Check::NotYet(format!("{authority} did not answer within 1s")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ferry_probe::{CanarySpec, Connection, Place};
+    use ferry_record::EventKind;
+    use ferry_record::event::{Failure, ProbeInfo, SampleBlock};
+    use rstest::rstest;
+
+    use super::*;
+
+    fn spec(denied: bool) -> ProbeSpec {
+        ProbeSpec {
+            name: "policy".into(),
+            place: Place::Inside,
+            connection: Connection::New,
+            kind: KindSpec::Canary(CanarySpec { address: "web:80".into(), denied }),
+            interval: Duration::from_millis(500),
+            timeout: Duration::from_secs(1),
+        }
+    }
+
+    /// So many samples, of which the last few are good.
+    fn seen(spec: &ProbeSpec, taken: u32, good: u32) -> RunState {
+        let info = ProbeInfo {
+            probe: spec.id(),
+            kind: spec.kind.name().into(),
+            target: "connect".into(),
+            place: "inside".into(),
+            connection: "new".into(),
+            start: 0,
+            interval: 500_000_000,
+            timeout: 1_000_000_000,
+        };
+        let samples = SampleBlock {
+            probe: spec.id(),
+            start: 0,
+            interval: 500_000_000,
+            latency: vec![1_000; taken as usize],
+            slip: vec![50; taken as usize],
+            failed: (0..taken - good).map(|index| (index, Failure::Timeout)).collect(),
+        };
+        let mut seen = RunState::default();
+        for kind in [EventKind::ProbeStarted(info), EventKind::Samples(samples)] {
+            seen.apply(&Event { t: 20_000_000_000, kind });
+        }
+        seen
+    }
+
+    #[rstest]
+    #[case::kept_out(true, 1, 1, true)]
+    #[case::not_kept_out_yet(true, 9, 0, false)]
+    #[case::never_kept_out(true, 10, 0, true)]
+    #[case::let_through(false, 1, 1, true)]
+    #[case::not_there_yet(false, 10, 0, false)]
+    fn whether_policy_is_enforced_is_for_the_verdict(
+        #[case] denied: bool,
+        #[case] taken: u32,
+        #[case] good: u32,
+        #[case] ready: bool,
+    ) {
+        let spec = spec(denied);
+        let check = answered(std::slice::from_ref(&spec), &seen(&spec, taken, good));
+        assert_eq!(matches!(check, Check::Met(_)), ready, "{check:?}");
+    }
+}
