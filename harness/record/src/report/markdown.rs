@@ -89,14 +89,36 @@ mod tests {
 
     #[test]
     fn a_good_run() {
-        insta::assert_snapshot!(of(Record::good()), @"");
+        insta::assert_snapshot!(of(Record::good()), @r"
+        ### ✓ single-tenant/official · `k8s_1_34::kind`
+
+        **pass** in 20.5 s
+
+        - ✓ `no-lost-request`, `steps`, `evidence`
+
+        | probe | samples | failed | outages | longest | p50 | p99 |
+        |---|---|---|---|---|---|---|
+        | `web/outside/new` | 400 | 0 | 0 | – | 1.3 ms | 1.6 ms |
+        ");
     }
 
     #[test]
     fn a_failing_run_says_why() {
-        let error = "not ready: <none> | *nothing*\n\u{1b}[31mred\u{1b}[0m".to_owned();
+        let error = "not ready: <none> | *nothing*\nat_all".to_owned();
         let run = Record::good().outcome(Outcome::Failed { error, hint: None }).fail(250, Failure::Refused);
-        insta::assert_snapshot!(of(run), @"");
+        let text = of(run);
+        let says = |line: &str| assert!(text.lines().any(|said| said.starts_with(line)), "no {line} in\n{text}");
+        says("### ✗ single-tenant/official · `k8s_1_34::kind`");
+        says("**fail** in 20.5 s");
+        says("- ✗ `no-lost-request` 1 of 400 samples failed");
+        says("  - web/outside/new out for 50 ms from 12:00:12.500");
+        says(
+            "- ✗ `steps` step 3 (wait it) at scenarios/single-tenant/official.yaml:17:7 in phase take over failed: not ready: ",
+        );
+        assert!(text.contains(r"&lt;none&gt; \| \*nothing\* at\_all"), "{text}");
+        says("- ✓ `evidence`");
+        says("| `web/outside/new` | 400 | 1 | 1 | 50 ms | ");
+        says("- next: look at scenarios/single-tenant/official.yaml:17:7");
     }
 
     #[test]

@@ -140,39 +140,39 @@ fn combinations(file: &Spanned<LanesFile>, source: &Source, found: &mut Vec<Diag
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use crate::select::suites::load;
 
-    fn lanes(text: &str) -> String {
-        let text = format!("nightly:\n  summary: Every night\n  filter: all()\n  lanes:\n{text}");
-        match load("suites.yaml", &text, &[]) {
-            Ok(suites) => suites.all()[0].lanes.iter().map(|lane| format!("{lane} {:?}\n", lane.sets)).collect(),
-            Err(found) => found.to_text(),
-        }
+    fn lanes(text: &str) -> Result<Vec<String>, String> {
+        let text = format!("nightly:\n  summary: Every night\n  filter: all()\n  lanes:\n{text}\n");
+        let suites = load("suites.yaml", &text, &[]).map_err(|found| found.to_text())?;
+        Ok(suites.all()[0].lanes.iter().map(ToString::to_string).collect())
     }
 
-    #[test]
-    fn a_lane_for_each_combination_in_the_order_of_the_file() {
-        let text = "    \
-    - {provider: [kind, k3s], kubernetes: ['1.33', '1.34']}
-    - {vars: {to: [2.9.4], from: ['2.9.2', '2.9.4']}}
-    - {kubernetes: [newest], floating: true}
-    - {}
-";
-        insta::assert_snapshot!(lanes(text), @"");
+    #[rstest]
+    #[case(
+        "    - {provider: [kind, k3s], kubernetes: ['1.33', '1.34']}",
+        &["k8s 1.33, kind", "k8s 1.33, k3s", "k8s 1.34, kind", "k8s 1.34, k3s"]
+    )]
+    #[case("    - {vars: {to: [2.9.4], from: ['2.9.2', '2.9.4']}}", &["from 2.9.2, to 2.9.4", "from 2.9.4, to 2.9.4"])]
+    #[case("    - {kubernetes: [newest], floating: true}\n    - {}", &["k8s newest, floating", "as written"])]
+    #[case("    - {provider: [kind]}\n    - {provider: [kind], floating: true}", &["kind", "kind, floating"])]
+    fn a_lane_for_each_combination_in_the_order_of_the_file(#[case] text: &str, #[case] expected: &[&str]) {
+        assert_eq!(lanes(text).unwrap(), expected);
     }
 
-    #[test]
-    fn what_authors_see() {
-        let mistakes = [
-            "    - {kubernetes: [1.34, latest]}",
-            "    - {kubernetes: ['1.34', v1.34]}",
-            "    - {provider: [kindd]}",
-            "    - {provider: []}",
-            "    - {vars: {From: [a]}}",
-            "    - {from: [2.9.2]}",
-            "    - {provider: [kind]}\n    - {provider: [k3s, kind]}",
-        ];
-        let said = mistakes.map(|text| format!("{text}\n{}\n", lanes(text)));
-        insta::assert_snapshot!(said.concat(), @"");
+    #[rstest]
+    #[case("    - {kubernetes: [1.34]}", "5:21: error[E007]: expected a text, found the number 1.34")]
+    #[case("    - {kubernetes: ['1.34', v1.34]}", "`v1.34` is no minor release of Kubernetes (write one in quotes")]
+    #[case("    - {kubernetes: [latest]}", "`latest` is no minor release of Kubernetes")]
+    #[case("    - {provider: [kindd]}", "unknown provider `kindd`; did you mean `kind`? (known: `kind` and `k3s`)")]
+    #[case("    - {provider: []}", "`provider` has no values: these lanes would run nowhere")]
+    #[case("    - {vars: {From: [a]}}", "`From` is no name for a variable")]
+    #[case("    - {from: [2.9.2]}", "unknown key `from`")]
+    #[case("    - {provider: [kind]}\n    - {provider: [k3s, kind]}", "the suite `nightly` has the lane `kind` twice")]
+    fn what_authors_see(#[case] text: &str, #[case] expected: &str) {
+        let said = lanes(text).unwrap_err();
+        assert!(said.contains(expected), "{said}");
     }
 }
