@@ -148,9 +148,12 @@ fn manned(lane: Lane, trials: Vec<Trial>, sets: &Sets, bundle: &Bundle) -> Resul
     let scenarios: Vec<_> = trials.iter().filter_map(|trial| trial.entry.load(Some(&trial.cell), sets).ok()).collect();
     let refusal = |scenario: &Scenario| Some(stage::node(scenario, &scenario.cell, bundle).err()?.to_string());
     let refusals: Vec<String> = scenarios.iter().filter_map(refusal).collect();
-    // A trial that cannot run says so itself; a lane of nothing else would be red for ever.
-    if let (Some(why), true) = (refusals.first(), refusals.len() == trials.len()) {
+    // A trial that cannot run says so itself, as a broken file does; a lane of nothing else would be red for ever.
+    if let (Some(why), true) = (refusals.first(), refusals.len() == scenarios.len()) {
         return Err(Some(why.clone()));
+    }
+    if scenarios.is_empty() {
+        return Err(Some("every file in it is broken; `ferry lint` says how".to_owned()));
     }
     let files = Disk::new(&first.folder);
     let (mut from, mut to) = (BTreeSet::new(), BTreeSet::new());
@@ -160,8 +163,8 @@ fn manned(lane: Lane, trials: Vec<Trial>, sets: &Sets, bundle: &Bundle) -> Resul
         let releases = plan.needs.flux.keys().filter_map(|release| release.parse::<Version>().ok());
         to.extend(releases.max_by(|a, b| a.get().cmp(b.get())).map(|release| release.to_string()));
     }
-    let kubernetes = trials.iter().map(|trial| trial.cell.kubernetes.clone()).collect();
-    let providers = trials.iter().map(|trial| trial.cell.provider.clone()).collect();
+    let kubernetes = scenarios.iter().map(|scenario| scenario.cell.kubernetes.clone()).collect();
+    let providers = scenarios.iter().map(|scenario| scenario.cell.provider.clone()).collect();
     Ok(Manned { lane, trials, kubernetes, providers, from, to })
 }
 
