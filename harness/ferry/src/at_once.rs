@@ -22,7 +22,7 @@ const MOST: usize = 2;
 pub fn clusters() -> Result<usize, String> {
     let set = std::env::var(SETTING).ok().filter(|text| !text.is_empty());
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let meminfo = fs_err::read_to_string("/proc/meminfo").unwrap_or_default();
     chosen(set.as_deref(), cores, available(&meminfo))
 }
 

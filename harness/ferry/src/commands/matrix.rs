@@ -81,7 +81,7 @@ pub fn list(arguments: &ListArgs) -> Result<ExitCode, Problem> {
     let Some(lanes) = lanes(&entries, &arguments.select, &arguments.folder)? else { return Ok(Exit::Usage.into()) };
     let mut jobs: Vec<Job> = Vec::new();
     for lane in lanes {
-        let lane = newest(lane, &entries, &bundle);
+        let lane = newest(lane, &entries, &arguments.folder.scenarios, &bundle);
         let select = SelectArgs { set: merged(&lane.sets, &arguments.select.sets()), ..arguments.select.clone() };
         let Some(selected) = trials::select_quietly(&select, &arguments.folder)? else {
             return Ok(Exit::Usage.into());
@@ -122,17 +122,23 @@ fn lanes(entries: &[Entry], select: &SelectArgs, folder: &ScenarioFolder) -> Res
 }
 
 /// Puts a release in the place of `newest`: the newest that the bundle has nodes of.
-fn newest(mut lane: Lane, entries: &[Entry], bundle: &Bundle) -> Lane {
+fn newest(mut lane: Lane, entries: &[Entry], folder: &Path, bundle: &Bundle) -> Lane {
     if lane.kubernetes() == Some(NEWEST) {
         let scenario = entries.iter().find_map(|entry| entry.scenario.as_ref().ok());
         let provider = lane.provider().map_or_else(|| Cell::default().provider, str::to_owned);
         let cells = (0..=u8::MAX).rev().map(|minor| format!("1.{minor}"));
         let mut cells = cells.map(|kubernetes| Cell { kubernetes, provider: provider.clone(), ..Cell::default() });
-        let found = scenario.and_then(|scenario| cells.find(|cell| stage::node(scenario, cell, bundle).is_ok()));
+        let found = scenario.and_then(|scenario| cells.find(|cell| node(scenario, cell, folder, bundle).is_ok()));
         // With none the lane is left out, for the reason that its node gives.
         lane.sets.insert("kubernetes".into(), found.unwrap_or_default().kubernetes);
     }
     lane
+}
+
+/// The bundle's component that the cell's nodes are made from, or why there is none.
+fn node(scenario: &Scenario, cell: &Cell, folder: &Path, bundle: &Bundle) -> Result<String, Problem> {
+    let profile = stage::profile(folder, scenario)?;
+    stage::node(scenario, cell, &profile, bundle)
 }
 
 /// What the lane sets, and what the command line sets beside or instead.
@@ -146,7 +152,7 @@ fn merged(lane: &Sets, given: &Sets) -> Vec<(String, String)> {
 fn manned(lane: Lane, trials: Vec<Trial>, sets: &Sets, bundle: &Bundle) -> Result<Manned, Option<String>> {
     let first = trials.first().ok_or(None)?;
     let scenarios: Vec<_> = trials.iter().filter_map(|trial| trial.entry.load(Some(&trial.cell), sets).ok()).collect();
-    let refusal = |scenario: &Scenario| Some(stage::node(scenario, &scenario.cell, bundle).err()?.to_string());
+    let refusal = |scenario: &Scenario| Some(node(scenario, &scenario.cell, &first.folder, bundle).err()?.to_string());
     let refusals: Vec<String> = scenarios.iter().filter_map(refusal).collect();
     // A trial that cannot run says so itself, as a broken file does; a lane of nothing else would be red for ever.
     if let (Some(why), true) = (refusals.first(), refusals.len() == scenarios.len()) {

@@ -117,6 +117,7 @@ mod tests {
     fn spec(denied: bool) -> ProbeSpec {
         ProbeSpec {
             name: "policy".into(),
+            node: None,
             place: Place::Inside,
             connection: Connection::New,
             kind: KindSpec::Canary(CanarySpec { address: "web:80".into(), denied }),
