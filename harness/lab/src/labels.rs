@@ -9,6 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 pub const RUN: &str = "ferry.flux-ferry.dev/run";
 /// What the thing is to the run (`git`, `registry`, `toolbox`, `kind`, `node`, `network`).
 pub const ROLE: &str = "ferry.flux-ferry.dev/role";
+/// The cluster of a node, by its name on the engine. kind has a label of its own for that.
+pub const CLUSTER: &str = "ferry.flux-ferry.dev/cluster";
+/// What a node is to its cluster (`control-plane`, `worker`).
+pub const NODE_ROLE: &str = "ferry.flux-ferry.dev/node-role";
 /// Process id of the owner, in the owner's own process-id namespace.
 pub const OWNER_PID: &str = "ferry.flux-ferry.dev/owner-pid";
 /// When the owner started, as its kernel tells it. Tells the owner apart from a later process with the same id.

@@ -45,12 +45,17 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts the registry from `image` and waits until it lets these credentials in.
+    /// Starts the registry from `image` for these credentials alone, and waits until it lets them in.
     ///
     /// # Errors
     /// When it cannot be started or does not answer in time.
-    pub async fn start(engine: &Engine, run: &RunScope, network: &Network, image: &str) -> Result<Self, RegistryError> {
-        let credentials = Credentials::random("flux");
+    pub async fn start(
+        engine: &Engine,
+        run: &RunScope,
+        network: &Network,
+        image: &str,
+        credentials: Credentials,
+    ) -> Result<Self, RegistryError> {
         let setting = |name: &str, value: &str| (format!("REGISTRY_{name}"), value.to_owned());
         let container = Container::start(
             engine,
@@ -100,12 +105,6 @@ impl Registry {
         self.container.at()
     }
 
-    /// What makes a node pull from this registry: over plain HTTP, and as somebody, so that pods need no pull secret.
-    #[must_use]
-    pub fn node_file(&self) -> File {
-        File::private(format!("/etc/containerd/certs.d/{ADDRESS}/hosts.toml"), hosts_toml(&self.credentials))
-    }
-
     /// A Docker `config.json` that admits to this registry: for pull secrets, and for tools in the toolbox.
     #[must_use]
     pub fn docker_config(&self) -> String {
@@ -134,6 +133,12 @@ impl Registry {
             }
         }
     }
+}
+
+/// What makes a node's containerd pull from a run's registry: over plain HTTP, and as somebody, so that pods need no pull
+/// secret.
+pub(crate) fn hosts_file(credentials: &Credentials) -> File {
+    File::private(format!("/etc/containerd/certs.d/{ADDRESS}/hosts.toml"), hosts_toml(credentials))
 }
 
 /// The status with which a registry on loopback answers `GET /v2/`.

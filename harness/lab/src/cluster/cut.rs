@@ -75,7 +75,7 @@ pub async fn cut(node: &ContainerRef, addresses: &[IpAddr], ports: &[u16], time:
     }
     let script = script(addresses, ports, time);
     let (asked, mut heard) = (Instant::now(), Vec::new());
-    let run = node.exec(["bash", "-c", &script]).deadline(time + CUT_DEADLINE);
+    let run = node.exec(["sh", "-c", &script]).deadline(time + CUT_DEADLINE);
     let output = run.lines(|stream, line| {
         if stream == Stream::Out {
             heard.push((line.trim().to_owned(), Instant::now()));
@@ -87,7 +87,7 @@ pub async fn cut(node: &ContainerRef, addresses: &[IpAddr], ports: &[u16], time:
     read(asked, &heard, this_boot.trim(), (SystemTime::now(), Instant::now())).ok_or_else(unreadable)
 }
 
-/// Says which boot it is, then the time before and after imposing the cut, and before and after lifting it.
+/// For any POSIX shell: k3s' nodes have no bash. Says which boot it is, then the time before and after imposing the cut, and before and after lifting it.
 fn script(addresses: &[IpAddr], ports: &[u16], time: Duration) -> String {
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     let rules = |verb: &str| -> String {
@@ -107,9 +107,9 @@ fn script(addresses: &[IpAddr], ports: &[u16], time: Duration) -> String {
     };
     let (impose, lift, seconds) = (rules("-I"), rules("-D"), time.as_secs_f64());
     format!(
-        "set -e -o pipefail; cat {BOOT_ID}\n\
+        "set -e; cat {BOOT_ID}\n\
          lift() {{ {lift}; }}\n\
-         date +%s%N; {impose}; trap lift EXIT; date +%s%N\n\
+         date +%s%N; {impose}; trap lift EXIT; trap 'exit 143' HUP INT TERM; date +%s%N\n\
          sleep {seconds}\n\
          date +%s%N; trap - EXIT; lift; date +%s%N\n"
     )

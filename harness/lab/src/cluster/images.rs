@@ -29,8 +29,19 @@ pub enum ImageError {
     },
 }
 
+/// As [`load`], into every node at once.
+pub(super) async fn load_everywhere(
+    engine: &Engine,
+    nodes: &[Node],
+    image: &str,
+    name: &str,
+) -> Result<(), ImageError> {
+    let loads = nodes.iter().map(|node| load(engine, node, image, name));
+    futures::future::try_join_all(loads).await.map(drop)
+}
+
 /// Streams `image` (a name, not an id) from the engine into the node's store, where it will be known as `name` as well.
-pub(super) async fn load(engine: &Engine, node: &Node, image: &str, name: &str) -> Result<(), ImageError> {
+async fn load(engine: &Engine, node: &Node, image: &str, name: &str) -> Result<(), ImageError> {
     engine.docker.inspect_image(image).await.map_err(|source| ImageError::Missing { image: image.into(), source })?;
     let failed = |source| ImageError::Import { image: image.into(), node: node.name.clone(), source: Box::new(source) };
     let archive = engine.docker.export_image(image).map_err(std::io::Error::other).boxed();

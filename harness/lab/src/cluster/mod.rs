@@ -2,11 +2,14 @@
 
 pub mod cut;
 mod images;
+mod k3s;
 mod kind;
 mod kubeconfig;
 mod logs;
 pub mod mesh;
+mod nodes;
 mod pod_network;
+mod ports;
 mod profile;
 mod usable;
 
@@ -17,13 +20,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use images::ImageError;
+pub use k3s::K3s;
 pub use kind::Kind;
 pub use kubeconfig::KubeconfigError;
-pub use profile::{Profile, ProfileError, ProviderName};
+pub use profile::{K3sSettings, Profile, ProfileError, ProviderName};
 pub use usable::{Deadlines, NotUsable, NotUsableYet, Stage};
 
 use crate::container::{ContainerError, ContainerRef, ExecError, File, LogError};
-use crate::run::RunError;
+use crate::run::{Credentials, RunError};
 
 /// How long the deletion of a cluster may take: 60 s, where 2 s is usual. An engine can hang for hours at it (kind#2381).
 pub const DELETE_DEADLINE: Duration = Duration::from_secs(60);
@@ -117,6 +121,23 @@ pub enum ClusterError {
         /// The node.
         node: String,
     },
+    /// A node ended before the cluster was usable.
+    #[error(
+        "node {node} of the cluster {cluster} ended with {exit_code} before the cluster was usable; the end of {}:\n{said}",
+        .log.display()
+    )]
+    NodeEnded {
+        /// The cluster.
+        cluster: String,
+        /// The node.
+        node: String,
+        /// The exit code of its first process.
+        exit_code: i64,
+        /// Where all it said is.
+        log: PathBuf,
+        /// The last lines of that.
+        said: String,
+    },
     /// The engine's list of nodes could not be had.
     #[error("cannot list the nodes of the cluster {cluster}: {source}")]
     List {
@@ -144,12 +165,15 @@ pub struct ClusterRequest {
     pub profile: Profile,
     /// The image of its nodes.
     pub node_image: String,
-    /// An image that is on the nodes and has `sh` and `nslookup`: the pod that proves DNS runs it.
+    /// Images of the engine that each node gets before any pod is asked for, as (name there, name for pods), where the nodes'
+    /// image does not hold them.
+    pub images: Vec<(String, String)>,
+    /// An image that is on the nodes then and has `sh` and `nslookup`: the pod that proves DNS runs it.
     pub dns_image: String,
     /// Names that must resolve from a pod, besides `kubernetes.default`.
     pub resolvable: Vec<String>,
-    /// Files that each node gets before the cluster counts as usable.
-    pub node_files: Vec<File>,
+    /// As whom the nodes pull from the run's registry, so that pods need no pull secret.
+    pub registry: Credentials,
     /// How long each stage may take.
     pub deadlines: Deadlines,
 }
@@ -252,25 +276,33 @@ pub trait Provider: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When there is no such node, or the engine refuses.
-    async fn pause_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError>;
+    async fn pause_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
+        Ok(cluster.node(node)?.container.pause().await?)
+    }
 
     /// Thaws it.
     ///
     /// # Errors
     /// When there is no such node, or the engine refuses.
-    async fn resume_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError>;
+    async fn resume_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
+        Ok(cluster.node(node)?.container.unpause().await?)
+    }
 
     /// Cuts a node's power.
     ///
     /// # Errors
     /// When there is no such node, or the engine refuses.
-    async fn kill_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError>;
+    async fn kill_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
+        Ok(cluster.node(node)?.container.kill().await?)
+    }
 
     /// Boots it again.
     ///
     /// # Errors
     /// When there is no such node, or the engine refuses.
-    async fn start_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError>;
+    async fn start_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
+        Ok(cluster.node(node)?.container.start().await?)
+    }
 
     /// Cuts a node's power for `down` and boots it again; returns when its first process runs, long before its kubelet reports.
     ///

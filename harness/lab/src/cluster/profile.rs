@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::Deserialize;
 
@@ -26,6 +27,20 @@ pub struct Profile {
     /// Documents merged into those that kubeadm gets, matched by their `kind`.
     #[serde(default)]
     pub kubeadm: Vec<serde_json::Value>,
+    /// What only k3s is told.
+    pub k3s: Option<K3sSettings>,
+}
+
+/// What a profile tells k3s beyond what the lab must.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct K3sSettings {
+    /// Further arguments of `k3s server`.
+    pub server: Vec<String>,
+    /// Further arguments of `k3s agent`.
+    pub agent: Vec<String>,
+    /// A `registries.yaml` of every node; the run's own registry is added to it.
+    pub registries: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Who can make clusters.
@@ -34,13 +49,30 @@ pub struct Profile {
 pub enum ProviderName {
     /// Kubernetes in Docker, by the kind command.
     Kind,
+    /// k3s in Docker.
+    K3s,
+}
+
+impl ProviderName {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Kind, Self::K3s];
 }
 
 impl fmt::Display for ProviderName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Kind => "kind",
+            Self::K3s => "k3s",
         })
+    }
+}
+
+impl FromStr for ProviderName {
+    type Err = ProfileError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|provider| provider.to_string() == text);
+        known.ok_or_else(|| ProfileError::Provider { wanted: text.into() })
     }
 }
 
@@ -56,6 +88,22 @@ pub enum ProfileError {
         dir: PathBuf,
         /// What is there.
         known: Vec<String>,
+    },
+    /// Nobody of that name makes clusters.
+    #[error("{wanted} makes no clusters; {} do", ProviderName::ALL.map(|known| known.to_string()).join(" and "))]
+    Provider {
+        /// Who was asked for.
+        wanted: String,
+    },
+    /// It says something to a provider that is not its own.
+    #[error("{} says `{key}`, which {provider} does not read", .path.display())]
+    Misplaced {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        key: &'static str,
+        /// Its provider.
+        provider: ProviderName,
     },
     /// It cannot be read.
     #[error("cannot read a cluster profile: {0}")]
@@ -82,7 +130,21 @@ impl Profile {
             return Err(ProfileError::Unknown { wanted, dir: dir.into(), known: Self::list(dir)? });
         }
         let text = fs_err::read_to_string(&path)?;
-        serde_saphyr::from_str(&text).map_err(|source| ProfileError::Invalid { path, source: Box::new(source) })
+        let profile: Self = serde_saphyr::from_str(&text)
+            .map_err(|source| ProfileError::Invalid { path: path.clone(), source: Box::new(source) })?;
+        match profile.misplaced() {
+            Some(key) => Err(ProfileError::Misplaced { path, key, provider: profile.provider }),
+            None => Ok(profile),
+        }
+    }
+
+    /// What it says that its provider does not read.
+    fn misplaced(&self) -> Option<&'static str> {
+        match self.provider {
+            ProviderName::Kind => self.k3s.is_some().then_some("k3s"),
+            ProviderName::K3s if self.pod_network.is_some() => Some("pod-network"),
+            ProviderName::K3s => (!self.kubeadm.is_empty()).then_some("kubeadm"),
+        }
     }
 
     /// The names (`PROVIDER-NAME`) of the profiles in `dir`, sorted.
@@ -114,11 +176,14 @@ mod tests {
     #[test]
     fn every_committed_profile_is_one() {
         let names = Profile::list(&dir()).unwrap();
-        assert!(names.len() >= 2, "{names:?}");
+        assert!(names.len() >= 4, "{names:?}");
         for name in names {
             let (provider, name) = name.split_once('-').unwrap();
-            assert_eq!(provider, "kind");
-            Profile::load(&dir(), ProviderName::Kind, name).unwrap();
+            let provider: ProviderName = provider.parse().unwrap();
+            let profile = Profile::load(&dir(), provider, name).unwrap();
+            assert_eq!(profile.provider, provider, "{name}");
+            // The self-proof asks there.
+            assert_eq!(profile.ports["proof"], 30079, "{provider}-{name}");
         }
     }
 
@@ -131,6 +196,7 @@ mod tests {
     #[rstest]
     #[case::typo("summary: x\nprovider: kind\nworker: 1\n", "worker")]
     #[case::provider("summary: x\nprovider: minikube\n", "minikube")]
+    #[case::misplaced("summary: x\nprovider: kind\nk3s: {server: []}\n", "says `k3s`, which kind does not read")]
     #[case::empty("", "line 1, column 1")]
     fn what_is_no_profile_is_refused(#[case] text: &str, #[case] named: &str) {
         let dir = tempfile::tempdir().unwrap();

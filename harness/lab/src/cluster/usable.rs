@@ -85,9 +85,20 @@ pub enum NotUsable {
 /// A look per this time: a node turns ready within a second or two, and a look costs a millisecond.
 const INTERVAL: Duration = Duration::from_millis(100);
 
+/// Whose manifest the cluster's DNS is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DnsOwner {
+    /// Kubeadm's, which nothing resets.
+    Kubeadm,
+    /// The provider's own, with its own settings.
+    Provider,
+}
+
 pub(super) struct Usable<'a> {
     pub client: kube::Client,
-    pub nodes: usize,
+    /// The names of all nodes.
+    pub nodes: Vec<&'a str>,
+    pub dns_owner: DnsOwner,
     pub dns_image: &'a str,
     pub resolvable: &'a [String],
     pub deadlines: Deadlines,
@@ -98,7 +109,9 @@ impl Usable<'_> {
     /// Waits through all stages.
     pub async fn wait(self) -> Result<(), NotUsable> {
         self.stage(Stage::Api, self.deadlines.api, || self.api()).await?;
-        self.stage(Stage::Api, self.deadlines.api, || self.quicken_dns()).await?;
+        if self.dns_owner == DnsOwner::Kubeadm {
+            self.stage(Stage::Api, self.deadlines.api, || self.quicken_dns()).await?;
+        }
         // The pod is asked for at once: its image and its network start while the nodes become ready.
         self.stage(Stage::Dns, self.deadlines.api, || self.ask_for_pod()).await?;
         self.stage(Stage::Nodes, self.deadlines.nodes, || self.nodes()).await?;
@@ -129,21 +142,19 @@ impl Usable<'_> {
     /// second too early costs a boot ten seconds. Its pods wait for a node still, so nothing is restarted by this.
     async fn quicken_dns(&self) -> Look<(), String> {
         let change = serde_json::json!({"spec": {
-            "replicas": self.nodes.min(2),
+            "replicas": self.nodes.len().min(2),
             "template": {"spec": {"containers": [{"name": "coredns", "readinessProbe": {"periodSeconds": 1}}]}},
         }});
         let deployments = Api::<Deployment>::namespaced(self.client.clone(), "kube-system");
         match deployments.patch("coredns", &PatchParams::default(), &Patch::Strategic(change)).await {
             Ok(_) => Look::Ready(()),
-            // Another provider's DNS has another name, and its own settings.
-            Err(kube::Error::Api(status)) if status.code == 404 => Look::Ready(()),
             Err(error) => Look::NotYet(why(error)),
         }
     }
 
     async fn nodes(&self) -> Look<(), String> {
         match Api::<Node>::all(self.client.clone()).list(&ListParams::default()).await {
-            Ok(nodes) => unready(&nodes.items, self.nodes).map_or(Look::Ready(()), Look::NotYet),
+            Ok(nodes) => unready(&nodes.items, &self.nodes).map_or(Look::Ready(()), Look::NotYet),
             Err(error) => Look::NotYet(why(error)),
         }
     }
@@ -201,9 +212,11 @@ fn http_get(path: &str) -> Result<http::Request<Vec<u8>>, http::Error> {
 }
 
 /// What keeps the nodes from being ready, if anything does.
-fn unready(nodes: &[Node], expected: usize) -> Option<String> {
-    if nodes.len() < expected {
-        return Some(format!("{} of {expected} nodes have registered", nodes.len()));
+fn unready(nodes: &[Node], expected: &[&str]) -> Option<String> {
+    let is_there = |name: &str| nodes.iter().any(|node| node.metadata.name.as_deref() == Some(name));
+    let missing: Vec<_> = expected.iter().copied().filter(|name| !is_there(name)).collect();
+    if !missing.is_empty() {
+        return Some(format!("of {} nodes have not registered: {}", expected.len(), missing.join(", ")));
     }
     nodes.iter().find_map(|node| {
         let name = node.metadata.name.as_deref().unwrap_or_default();
@@ -292,11 +305,11 @@ mod tests {
     }
 
     #[rstest]
-    #[case::ready(vec![node("a", Some(("True", "")))], 1, None)]
-    #[case::too_few(vec![node("a", Some(("True", "")))], 3, Some("1 of 3 nodes have registered"))]
-    #[case::no_network(vec![node("a", Some(("False", "cni plugin not initialized")))], 1, Some("a: cni plugin not initialized"))]
-    #[case::silent(vec![node("a", Some(("True", ""))), node("b", None)], 2, Some("b has not reported yet"))]
-    fn unready_nodes_say_why(#[case] nodes: Vec<Node>, #[case] expected: usize, #[case] reason: Option<&str>) {
+    #[case::ready(vec![node("a", Some(("True", "")))], &["a"], None)]
+    #[case::too_few(vec![node("b", Some(("True", "")))], &["a", "b", "c"], Some("of 3 nodes have not registered: a, c"))]
+    #[case::no_network(vec![node("a", Some(("False", "cni plugin not initialized")))], &["a"], Some("a: cni plugin not initialized"))]
+    #[case::silent(vec![node("a", Some(("True", ""))), node("b", None)], &["a", "b"], Some("b has not reported yet"))]
+    fn unready_nodes_say_why(#[case] nodes: Vec<Node>, #[case] expected: &[&str], #[case] reason: Option<&str>) {
         assert_eq!(unready(&nodes, expected).as_deref(), reason);
     }
 

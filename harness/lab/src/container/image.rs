@@ -20,7 +20,7 @@ impl LabImage {
 }
 
 /// Takes a reference apart so that `name:tag`, as testcontainers puts it together again, is that reference.
-fn split(reference: &str) -> (String, String) {
+pub fn split(reference: &str) -> (String, String) {
     match reference.rsplit_once(':') {
         // The colon of a registry's port comes before the last slash.
         Some((name, tag)) if !tag.contains('/') => (name.into(), tag.into()),

@@ -18,11 +18,12 @@ use bollard::models::{EndpointSettings, NetworkConnectRequest, NetworkDisconnect
 use bollard::query_parameters::{InspectContainerOptions, RemoveContainerOptionsBuilder};
 use testcontainers::core::{IntoContainerPort, Mount};
 use testcontainers::runners::AsyncRunner;
-use testcontainers::{ContainerAsync, ContainerRequest, CopyTargetOptions, ImageExt};
+use testcontainers::{ContainerAsync, ContainerRequest, CopyTargetOptions, Image, ImageExt};
 
 pub use exec::{Exec, ExecError, LineSink, Output, Stream, last_words};
 pub use files::File;
 use image::LabImage;
+pub(crate) use image::split;
 pub use logs::LogError;
 
 use crate::engine::Engine;
@@ -141,21 +142,8 @@ impl Container {
     /// When the image is missing or the engine refuses.
     pub async fn start(engine: &Engine, run: &RunScope, spec: ContainerSpec) -> Result<Self, ContainerError> {
         let name = format!("{}-{}", run.prefix(), spec.role);
-        let at = ContainerRef { docker: engine.docker.clone(), name: name.clone() };
-        // Asked first because testcontainers answers a missing image by a pull with the user's credentials.
-        if let Err(error) = engine.docker.inspect_image(&spec.image).await {
-            return Err(match error {
-                bollard::errors::Error::DockerResponseServerError { status_code: 404, .. } => {
-                    ContainerError::NoImage { container: name, image: spec.image }
-                }
-                source => at.error("find the image of", source),
-            });
-        }
-        let guard = request(run, &name, &spec).start().await.map_err(|source| ContainerError::Start {
-            container: name,
-            image: spec.image,
-            source: Box::new(source),
-        })?;
+        let at = ContainerRef::new(engine, name.as_str());
+        let guard = at.begin(&spec.image, request(run, &name, &spec)).await?;
         let container = Self { at, guard: Some(guard) };
         if !spec.aliases.is_empty() {
             container.at.rejoin(&spec.network, spec.aliases).await?;
@@ -236,6 +224,31 @@ impl ContainerRef {
     #[must_use]
     pub fn new(engine: &Engine, name: impl Into<String>) -> Self {
         Self { docker: engine.docker.clone(), name: name.into() }
+    }
+
+    /// Creates and starts it from `image`, as `request` says, which must name it as this does.
+    ///
+    /// # Errors
+    /// When the image is missing or the engine refuses. What was created of it then stays.
+    pub(crate) async fn begin<I: Image>(
+        &self,
+        image: &str,
+        request: ContainerRequest<I>,
+    ) -> Result<ContainerAsync<I>, ContainerError> {
+        // Asked first because testcontainers answers a missing image by a pull with the user's credentials.
+        if let Err(error) = self.docker.inspect_image(image).await {
+            return Err(match error {
+                bollard::errors::Error::DockerResponseServerError { status_code: 404, .. } => {
+                    ContainerError::NoImage { container: self.name.clone(), image: image.into() }
+                }
+                source => self.error("find the image of", source),
+            });
+        }
+        request.start().await.map_err(|source| ContainerError::Start {
+            container: self.name.clone(),
+            image: image.into(),
+            source: Box::new(source),
+        })
     }
 
     /// The host's loopback port on which `port` is published.

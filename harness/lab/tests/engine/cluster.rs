@@ -7,6 +7,7 @@ use ferry_lab::cluster::{ClusterRequest, Deadlines, Kind, NotUsableYet, Profile,
 use ferry_lab::git::{self, GitServer};
 use ferry_lab::network::Network;
 use ferry_lab::registry::{self, Registry};
+use ferry_lab::run::Credentials;
 use ferry_lab::toolbox::Toolbox;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, PostParams};
@@ -27,7 +28,9 @@ async fn cluster(lab: &Lab) {
     let begun = std::time::Instant::now();
     let say = |what: &str| eprintln!("{:6.2} s  {what}", begun.elapsed().as_secs_f64());
     let network = Network::create(engine, run).await.unwrap();
-    let registry = Registry::start(engine, run, &network, lab.image("registry-image")).await.unwrap();
+    let credentials = Credentials::random("flux");
+    let registry =
+        Registry::start(engine, run, &network, lab.image("registry-image"), credentials.clone()).await.unwrap();
     say("network and registry");
 
     let toolbox_image = lab.image("toolbox").to_owned();
@@ -37,9 +40,10 @@ async fn cluster(lab: &Lab) {
         name: "main".into(),
         profile: Profile::load(&configs, ProviderName::Kind, "three-node").unwrap(),
         node_image: lab.image("node-1.34.4-lab").to_owned(),
+        images: vec![],
         dns_image: BUSYBOX.into(),
         resolvable: vec![git::HOST.into()],
-        node_files: vec![registry.node_file()],
+        registry: credentials,
         deadlines: Deadlines::default(),
     };
     let not_yet = |waiting: NotUsableYet| say(&format!("not until {}: {}", waiting.stage, waiting.reason));

@@ -9,7 +9,7 @@ use ferry_lab::git::GitServer;
 use ferry_lab::labels::Life;
 use ferry_lab::network::Network;
 use ferry_lab::registry::Registry;
-use ferry_lab::run::RunScope;
+use ferry_lab::run::{Credentials, RunScope};
 use ferry_lab::toolbox::Toolbox;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -30,6 +30,11 @@ async fn toolbox(lab: &Lab, run: &RunScope) -> (Network, Toolbox) {
     let network = Network::create(&lab.engine, run).await.unwrap();
     let toolbox = Toolbox::start(&lab.engine, run, &network, lab.image("toolbox")).await.unwrap();
     (network, toolbox)
+}
+
+async fn registry(lab: &Lab, network: &Network) -> Registry {
+    let credentials = Credentials::random("flux");
+    Registry::start(&lab.engine, &lab.run, network, lab.image("registry-image"), credentials).await.unwrap()
 }
 
 async fn what_a_run_makes_is_found_by_its_label_and_goes_with_it() {
@@ -152,7 +157,7 @@ async fn one_repository_answers_over_ssh_and_http_to_its_own_run_alone() {
     Lab::with(async |lab| {
         let (network, toolbox) = toolbox(lab, &lab.run).await;
         let git = GitServer::start(&lab.engine, &lab.run, &network, lab.image("gitserver")).await.unwrap();
-        let registry = Registry::start(&lab.engine, &lab.run, &network, lab.image("registry-image")).await.unwrap();
+        let registry = registry(lab, &network).await;
         toolbox.know_servers(&git, &registry).await.unwrap();
 
         let push = format!(
@@ -185,7 +190,7 @@ async fn one_repository_answers_over_ssh_and_http_to_its_own_run_alone() {
 async fn the_registry_answers_on_loopback_and_to_its_own_run_alone() {
     Lab::with(async |lab| {
         let network = Network::create(&lab.engine, &lab.run).await.unwrap();
-        let registry = Registry::start(&lab.engine, &lab.run, &network, lab.image("registry-image")).await.unwrap();
+        let registry = registry(lab, &network).await;
 
         let port = registry.host_port().await.unwrap();
         let status = async |authorization: Option<String>| {

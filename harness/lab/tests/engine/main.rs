@@ -18,6 +18,7 @@ mod bundle;
 mod cluster;
 mod containers;
 mod doctor;
+mod k3s;
 mod licences;
 mod listing;
 mod neighbours;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     let groups = [
         // The longest first: the others run beside it.
         cluster::trials(),
+        k3s::trials(),
         bundle::trials(),
         containers::trials(),
         neighbours::trials(),

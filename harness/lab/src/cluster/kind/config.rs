@@ -1,38 +1,10 @@
 //! What the kind command is told: a profile, the host's ports, and what this engine needs beyond the usual.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use crate::cluster::Profile;
+use crate::cluster::ports::HostPorts;
 use crate::engine::Quirks;
-
-/// Ports of the host's loopback address.
-///
-/// Chosen here and not by the engine, which would choose others when a node starts again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostPorts {
-    /// Of the API server.
-    pub api: u16,
-    /// Of the profile's node ports, by name.
-    pub nodes: BTreeMap<String, u16>,
-}
-
-impl HostPorts {
-    /// Free ports for everything that `profile` publishes.
-    pub fn choose(profile: &Profile) -> std::io::Result<Self> {
-        // All are held until all are chosen: else the same one could be found free twice.
-        let hold = || std::net::TcpListener::bind(("127.0.0.1", 0));
-        let api = hold()?;
-        let nodes: BTreeMap<_, _> =
-            profile.ports.keys().map(|name| Ok((name.clone(), hold()?))).collect::<std::io::Result<_>>()?;
-        let port = |held: &std::net::TcpListener| held.local_addr().map(|address| address.port());
-        Ok(Self {
-            api: port(&api)?,
-            nodes: nodes.iter().map(|(name, held)| Ok((name.clone(), port(held)?))).collect::<std::io::Result<_>>()?,
-        })
-    }
-}
 
 /// The document for `kind create cluster --config`.
 pub fn render(profile: &Profile, ports: &HostPorts, quirks: Quirks) -> Result<String, serde_yaml::Error> {
@@ -86,6 +58,7 @@ mod tests {
             workers,
             ports: [("web".into(), 30080)].into(),
             pod_network: None,
+            k3s: None,
             kubeadm: vec![
                 json!({"kind": "ClusterConfiguration", "etcd": {"local": {"extraArgs": {"unsafe-no-fsync": "true"}}}}),
             ],
@@ -112,17 +85,5 @@ mod tests {
         let profile = Profile { pod_network: Some("cilium".into()), ..profile(1) };
         let rendered = render(&profile, &ports(), Quirks::default()).unwrap();
         assert!(rendered.contains("disableDefaultCNI: true"), "{rendered}");
-    }
-
-    #[test]
-    fn chosen_ports_are_free_and_differ() {
-        let mut profile = profile(0);
-        profile.ports.insert("metrics".into(), 30081);
-        let ports = HostPorts::choose(&profile).unwrap();
-        let all: std::collections::BTreeSet<_> = ports.nodes.values().copied().chain([ports.api]).collect();
-        assert_eq!(all.len(), 3);
-        for port in all {
-            std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
-        }
     }
 }

@@ -5,26 +5,25 @@
 
 mod config;
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use async_trait::async_trait;
-use bollard::query_parameters::ListContainersOptionsBuilder;
-use config::HostPorts;
 
-use super::usable::Usable;
+use super::nodes::NodeLabels;
+use super::ports::{self, HostPorts};
+use super::usable::{DnsOwner, Usable};
 use super::{
-    Cluster, ClusterError, ClusterRequest, DELETE_DEADLINE, Node, NotUsableYet, Provider, ProviderName, Secret, images,
-    kubeconfig, logs, pod_network,
+    Cluster, ClusterError, ClusterRequest, NotUsableYet, Provider, ProviderName, Secret, images, kubeconfig, logs,
+    pod_network,
 };
-use crate::container::{Container, ContainerRef, ContainerSpec, File};
+use crate::container::{Container, ContainerSpec, File};
 use crate::engine::Engine;
 use crate::network::Network;
+use crate::registry;
 use crate::run::RunScope;
 
 /// kind's own labels on nodes.
-const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
-const ROLE_LABEL: &str = "io.x-k8s.kind.role";
+const LABELS: NodeLabels = NodeLabels { cluster: "io.x-k8s.kind.cluster", role: "io.x-k8s.kind.role" };
 
 /// Makes clusters by the kind command.
 #[derive(Debug, Clone)]
@@ -140,28 +139,6 @@ impl Kind {
         let here = self.engine.endpoint.strip_prefix("unix://").filter(|_| self.engine.info().local);
         here.unwrap_or(inside::SOCKET).to_owned()
     }
-
-    async fn nodes(&self, cluster: &str) -> Result<Vec<Node>, ClusterError> {
-        let filters = HashMap::from([("label", vec![format!("{CLUSTER_LABEL}={cluster}")])]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let containers = self
-            .engine
-            .docker
-            .list_containers(Some(options))
-            .await
-            .map_err(|source| ClusterError::List { cluster: cluster.into(), source })?;
-        let mut nodes: Vec<_> = containers
-            .into_iter()
-            .filter_map(|container| {
-                let name = container.names?.into_iter().next()?.trim_start_matches('/').to_owned();
-                let role = container.labels?.remove(ROLE_LABEL).unwrap_or_default();
-                Some(Node { container: ContainerRef::new(&self.engine, name.as_str()), name, role })
-            })
-            .collect();
-        // By role: `control-plane` comes before `worker`.
-        nodes.sort_by(|one, other| (&one.role, &one.name).cmp(&(&other.role, &other.name)));
-        Ok(nodes)
-    }
 }
 
 #[async_trait]
@@ -178,23 +155,25 @@ impl Provider for Kind {
         let name = self.cluster_name(&request.name);
         let (external, ports) = match self.try_create(request, "").await {
             // A port that was free a moment ago is not now: others are.
-            Err(ClusterError::Create { said, .. }) if is_port_taken(&said) => {
+            Err(ClusterError::Create { said, .. }) if ports::is_taken(&said) => {
                 self.delete(&request.name).await?;
                 self.try_create(request, "-again").await?
             }
             made => made?,
         };
         let kubeconfig = self.run.write_private(&format!("kubeconfig-{}", request.name), &external)?;
-        let nodes = self.nodes(&name).await?;
+        let nodes = LABELS.find(&self.engine, &name).await?;
         let internal = kubeconfig::with_server(&external, &format!("https://{name}-control-plane:6443"))?;
         let cluster = Cluster { name, kubeconfig, internal_kubeconfig: Secret(internal), nodes, ports: ports.nodes };
         if let (Some(_), Some(control_plane)) = (&request.profile.pod_network, cluster.nodes.first()) {
             pod_network::install(control_plane).await?;
         }
-        cluster.upload(&request.node_files).await?;
+        // Before anything is pulled. containerd reads this anew at each pull.
+        cluster.upload(&[registry::hosts_file(&request.registry)]).await?;
         let usable = Usable {
             client: cluster.client().await?,
-            nodes: cluster.nodes.len(),
+            nodes: cluster.nodes.iter().map(|node| node.name.as_str()).collect(),
+            dns_owner: DnsOwner::Kubeadm,
             dns_image: &request.dns_image,
             resolvable: &request.resolvable,
             deadlines: request.deadlines,
@@ -207,54 +186,15 @@ impl Provider for Kind {
     }
 
     async fn load_image(&self, cluster: &Cluster, image: &str, name: &str) -> Result<(), ClusterError> {
-        let loads = cluster.nodes.iter().map(|node| images::load(&self.engine, node, image, name));
-        futures::future::try_join_all(loads).await?;
-        Ok(())
-    }
-
-    async fn pause_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
-        Ok(cluster.node(node)?.container.pause().await?)
-    }
-
-    async fn resume_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
-        Ok(cluster.node(node)?.container.unpause().await?)
-    }
-
-    async fn kill_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
-        Ok(cluster.node(node)?.container.kill().await?)
-    }
-
-    async fn start_node(&self, cluster: &Cluster, node: &str) -> Result<(), ClusterError> {
-        Ok(cluster.node(node)?.container.start().await?)
+        Ok(images::load_everywhere(&self.engine, &cluster.nodes, image, name).await?)
     }
 
     async fn export_logs(&self, name: &str, to: &Path) -> Vec<String> {
-        match self.nodes(&self.cluster_name(name)).await {
-            Ok(nodes) => {
-                let exports = nodes.iter().map(|node| logs::export(&self.engine, node, to));
-                futures::future::join_all(exports).await.concat()
-            }
-            Err(error) => vec![error.to_string()],
-        }
+        let cluster = self.cluster_name(name);
+        logs::export_all(&self.engine, LABELS.find(&self.engine, &cluster).await, logs::Runtime::Systemd, to).await
     }
 
     async fn delete(&self, name: &str) -> Result<(), ClusterError> {
-        let cluster = self.cluster_name(name);
-        let delete = async {
-            let nodes = self.nodes(&cluster).await?;
-            let removals = nodes.iter().map(|node| node.container.remove());
-            futures::future::try_join_all(removals).await?;
-            Ok::<_, ClusterError>(())
-        };
-        if let Ok(result) = tokio::time::timeout(DELETE_DEADLINE, delete).await {
-            return result;
-        }
-        let left = self.nodes(&cluster).await?.into_iter().map(|node| node.name).collect();
-        Err(ClusterError::Leaked { cluster, left })
+        LABELS.remove(&self.engine, &self.cluster_name(name)).await
     }
-}
-
-/// Whether the docker command, as kind quotes it, could not publish a port.
-fn is_port_taken(said: &str) -> bool {
-    ["port is already allocated", "address already in use"].iter().any(|words| said.contains(words))
 }

@@ -1,0 +1,3 @@
+module k3sstandin
+
+go 1.24
