@@ -2,9 +2,9 @@
 //!
 //! Listing reads scenario files and nothing else: no Docker. `FERRY_SUITE` says which suite is run, `ci` unless it is set;
 //! trials of others are listed as ignored, as are all with `FERRY_CLUSTER=0`, for machines that cannot run clusters, and with
-//! `FERRY_PROVIDERS=kind` those of other providers, and unless `FERRY_IMAGES=registry` those that pull from registries while they
-//! run. A broken file is a trial that fails with what is wrong, in any suite.
-//! `FERRY_AT_ONCE` says how many clusters run side by side.
+//! `FERRY_PROVIDERS=kind` those of other providers; with `FERRY_IMAGES=source` those of k3s, whose image cannot be built, and
+//! their kind says so; unless `FERRY_IMAGES=registry` those that pull from registries while they run. A broken file is a trial
+//! that fails with what is wrong, in any suite. `FERRY_AT_ONCE` says how many clusters run side by side.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -57,7 +57,8 @@ fn found(folder: &ScenarioFolder, suite: &str) -> Result<Vec<Trial>, String> {
 fn trial(chosen: Chosen, in_suite: &[String]) -> Trial {
     let asked = chosen.entry.scenario.is_err() || in_suite.contains(&chosen.name());
     let pulls = chosen.entry.scenario.as_ref().is_ok_and(|s| s.tags.iter().any(|tag| tag.as_str() == REGISTRIES));
-    let ignored = !asked || is_ignored(&chosen.cell.provider) || pulls && std::env::var("FERRY_IMAGES").as_deref() != Ok("registry");
+    let unbuildable = chosen.cell.provider == "k3s" && is_asked_for("source");
+    let ignored = !asked || unbuildable || is_ignored(&chosen.cell.provider) || pulls && !is_asked_for("registry");
     Trial::test(chosen.name(), move || {
         let checked = chosen.check(&Default::default()).map_err(|problem| failed(&problem))?;
         let Some(loaded) = checked.loaded else { return Err(Failed::from(checked.found.to_text())) };
@@ -68,7 +69,13 @@ fn trial(chosen: Chosen, in_suite: &[String]) -> Trial {
             Err(problem) => Err(failed(&problem)),
         }
     })
+    .with_kind(if unbuildable { "k3s cannot be built from source" } else { "" })
     .with_ignored_flag(ignored)
+}
+
+/// Whether `FERRY_IMAGES` says so in as many words.
+fn is_asked_for(images: &str) -> bool {
+    std::env::var("FERRY_IMAGES").is_ok_and(|asked| asked == images)
 }
 
 /// By explicit settings only.

@@ -186,7 +186,7 @@ impl Agent {
     /// Kills the agent's process without warning and waits until its next life answers.
     pub async fn kill(&self, lab: &LabCluster) -> Result<(), AgentError> {
         let before = clock(&self.caller.link).await?.incarnation;
-        lab.node(self.node())?.container.exec(["bash", "-c", KILL]).succeed().await?;
+        lab.node(self.node())?.container.exec(["sh", "-c", KILL]).succeed().await?;
         let deadline = Deadline { what: format!("the agent on {} back", self.node()), within: READY_DEADLINE };
         let back = polled(LOOK, || async {
             match clock(&self.caller.link).await {

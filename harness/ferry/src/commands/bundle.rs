@@ -27,7 +27,13 @@ pub async fn command(command: BundleCommand) -> Result<ExitCode, Problem> {
         .map_err(|e| Problem::infra("signals cannot be listened to").because(e))?;
     match command {
         BundleCommand::Build { components, images } => {
-            let wanted = chosen(&components, || bundle.components.keys().cloned().collect());
+            // What only a registry has is part of everything only where everything is pulled.
+            let pulled = images.images == Images::Registry;
+            let all = || {
+                let had = bundle.components.iter().filter(|(_, component)| pulled || component.source.is_some());
+                had.map(|(name, _)| name.clone()).collect()
+            };
+            let wanted = chosen(&components, all);
             let prepared =
                 bundle::prepare(&engine, &bundle, &names(&wanted), &images.options(), &bars, &cancel).await?;
             println!("{} component(s) ready", prepared.facts().len());

@@ -1,5 +1,6 @@
 //! `ferry doctor`, and the same look that every run begins with.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -44,6 +45,11 @@ pub async fn ready(
     recorder: &Recorder,
 ) -> Result<Engine, Problem> {
     let mut needs = needs(images);
+    if images.mirror.is_none() {
+        let hosts =
+            pulled_only(bundle, wanted).filter(|host| !needs.registries.contains(host)).collect::<BTreeSet<_>>();
+        needs.registries.extend(hosts);
+    }
     match missing(images, bundle, wanted).await {
         Some((0, _)) => needs = Needs { images: doctor::Images::Cached, engine_bytes: CLUSTER_BYTES, ..needs },
         // A build that goes on where an earlier one ended needs the rest of the room.
@@ -74,6 +80,14 @@ fn needs(images: &ImageArgs) -> Needs {
         needs.registries = vec![mirror.split('/').next().unwrap_or(mirror).to_string()];
     }
     needs
+}
+
+/// The registries of what cannot be built.
+fn pulled_only<'a>(bundle: &'a Bundle, wanted: &'a [String]) -> impl Iterator<Item = String> + 'a {
+    let wanted = wanted.iter().filter_map(|name| bundle.components.get(name));
+    let pulled =
+        wanted.filter(|component| component.source.is_none()).filter_map(|component| component.registry.as_ref());
+    pulled.filter_map(|registry| registry.reference.split('/').next().map(str::to_owned))
 }
 
 /// How many components are missing of how many: none if all the `wanted` ones are there, whatever they are made of. Where

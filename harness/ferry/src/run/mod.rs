@@ -137,8 +137,9 @@ impl Job<'_> {
         let Job { scenario, arguments, ferry, scope, recorder, cancel, screen } = *self;
         let bundle = bundle::load()?;
         let folder = scenario.folder.as_path();
-        let profile = stage::profile(folder, &scenario.scenario)?;
+        let profile = stage::profile(folder, &scenario.scenario, &scenario.cell)?;
         let wanted = stage::components(&scenario.scenario, &scenario.cell, &profile, &bundle)?;
+        stage::can_be_had(&scenario.scenario, &wanted, &bundle, arguments.images.images)?;
         let ready = doctor::ready(&arguments.images, arguments.provision, &bundle, &wanted, recorder);
         let engine = recorder.activity("doctor", ready).await?;
         lab.engine = Some(engine.clone());
@@ -192,7 +193,7 @@ async fn finish(
     if let Some(engine) = &lab.engine {
         let worth_a_look = !judgement.as_expected && judgement.verdict != Verdict::Cancelled;
         if let (Some(plot), true) = (&lab.plot, worth_a_look) {
-            teardown::collect_logs(&plot.provider, &scope, &recorder).await;
+            teardown::collect_logs(plot.provider.as_ref(), &scope, &recorder).await;
         }
         if stays {
             teardown::keep(engine, &scope, lab.stage.as_ref(), &recorder).await;

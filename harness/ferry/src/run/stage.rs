@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ferry_lab::bundle::{Bundle, Prepared};
-use ferry_lab::cluster::{Cluster as LabCluster, ClusterRequest, Deadlines, Kind, Profile, Provider, ProviderName};
+use ferry_lab::cluster::{
+    Cluster as LabCluster, ClusterRequest, Deadlines, K3s, Kind, Profile, Provider, ProviderName,
+};
 use ferry_lab::engine::Engine;
 use ferry_lab::git::GitServer;
 use ferry_lab::network::Network;
 use ferry_lab::registry::Registry;
-use ferry_lab::run::RunScope;
+use ferry_lab::run::{Credentials, RunScope};
 use ferry_lab::toolbox::Toolbox;
 use ferry_record::EventKind;
 use ferry_record::event::Level;
@@ -21,6 +24,7 @@ use ferry_scenario::{Cell, Disk, Place, Scenario, folders};
 
 use super::fleet::{self, Fleet};
 use super::recorder::Recorder;
+use crate::cli::Images;
 use crate::edge::Problem;
 use crate::steps::StepError;
 
@@ -35,6 +39,9 @@ pub const WORKLOAD_IMAGE: &str = "ferry.local/workload:dev";
 
 /// Where the operator's release manifests and its chart are in the toolbox.
 const OPERATOR_FILES: &str = "/usr/local/share/flux-operator";
+
+/// That image in the bundle, for nodes whose own image does not hold it.
+const DNS: &str = "busybox-image";
 
 /// The image, in every node, of the pod that proves that names resolve.
 const DNS_IMAGE: &str = "registry.ferry:5000/lab/busybox:v1";
@@ -63,8 +70,11 @@ pub struct Plot {
     profile: Profile,
     /// The nodes' image in the bundle.
     node: String,
+    network: Network,
+    /// Whom the OCI registry lets in. Known before it starts, as some nodes must know it when they boot.
+    credentials: Credentials,
     /// Makes the cluster.
-    pub provider: Kind,
+    pub provider: Arc<dyn Provider>,
 }
 
 /// The whole lab of one run, ready for its scenario.
@@ -75,34 +85,56 @@ pub struct Stage {
     registry: Registry,
     toolbox: Toolbox,
     cluster: LabCluster,
-    provider: Kind,
+    provider: Arc<dyn Provider>,
     profile: Profile,
 }
 
-/// Ending of the name of the nodes that have the provider's own pod network.
+/// Ending of the name of kind's nodes that have its own pod network.
 const OWN_NETWORK: &str = "lab";
+
+/// Who makes the clusters of a cell.
+fn provider(scenario: &Scenario, cell: &Cell) -> Result<ProviderName, Problem> {
+    cell.provider.parse().map_err(|e| Problem::infra(format!("{}: its cluster", scenario.id())).because(e))
+}
 
 /// The bundle's component that nodes of a cell are made from.
 pub fn node(scenario: &Scenario, cell: &Cell, profile: &Profile, bundle: &Bundle) -> Result<String, Problem> {
-    if cell.provider != "kind" {
-        let what = format!("{}: clusters of {} cannot be made by this ferry", scenario.id(), cell.provider);
-        return Err(Problem::infra(what).hint("run the other cells: `--filter 'provider(kind)'`".to_string()));
-    }
-    let network = profile.pod_network.as_deref().unwrap_or(OWN_NETWORK);
+    let network = profile.pod_network.as_deref();
+    let (before, after) = match provider(scenario, cell)? {
+        ProviderName::Kind => ("node-", format!("-{}", network.unwrap_or(OWN_NETWORK))),
+        ProviderName::K3s => ("k3s-", String::new()),
+    };
     let releases: Vec<&str> = bundle
         .components
         .keys()
-        .filter_map(|name| name.strip_prefix("node-")?.strip_suffix(network)?.strip_suffix('-'))
+        .filter_map(|name| name.strip_prefix(before)?.strip_suffix(after.as_str()))
         .filter(|version| is_release(version))
         .collect();
     let wanted = format!("{}.", cell.kubernetes);
     if let Some(version) = releases.iter().find(|version| version.starts_with(&wanted)) {
-        return Ok(format!("node-{version}-{network}"));
+        return Ok(format!("{before}{version}{after}"));
     }
-    let with = profile.pod_network.iter().map(|network| format!(" with the pod network {network}")).collect::<String>();
-    let what = format!("{}: Kubernetes {}{with} is not in the bundle", scenario.id(), cell.kubernetes);
+    let with = network.map(|network| format!(" with the pod network {network}")).unwrap_or_default();
+    let what =
+        format!("{}: Kubernetes {} of {}{with} is not in the bundle", scenario.id(), cell.kubernetes, cell.provider);
     let has = if releases.is_empty() { "nothing with that network".to_string() } else { releases.join(" and ") };
     Err(Problem::infra(what).hint(format!("the bundle has {has}")))
+}
+
+/// Refuses what cannot be had the way that images are to be had, before anything is started for it.
+pub fn can_be_had(scenario: &Scenario, wanted: &[String], bundle: &Bundle, images: Images) -> Result<(), Problem> {
+    if images != Images::Source {
+        return Ok(());
+    }
+    let component = |name: &String| bundle.components.get(name).filter(|component| component.source.is_none());
+    let Some(registry) = wanted.iter().find_map(component).and_then(|component| component.registry.as_ref()) else {
+        return Ok(());
+    };
+    Err(Problem::infra(format!("{}: {} cannot be built from source, only pulled", scenario.id(), registry.reference))
+        .hint(
+        "run it with `--images registry` where that can be reached, or the other cells: `--filter 'provider(kind)'`"
+            .to_string(),
+    ))
 }
 
 /// The bundle's components that a run of the scenario in a cell needs.
@@ -114,6 +146,9 @@ pub fn components(
 ) -> Result<Vec<String>, Problem> {
     let mut wanted: BTreeSet<String> = ALWAYS.iter().map(ToString::to_string).collect();
     wanted.insert(node(scenario, cell, profile, bundle)?);
+    if provider(scenario, cell)? == ProviderName::K3s {
+        wanted.insert(DNS.into());
+    }
     if asks_from_inside(scenario) {
         wanted.insert(AGENT.into());
     }
@@ -166,22 +201,24 @@ impl Plot {
         node: String,
     ) -> Result<Self, Problem> {
         let network = Network::create(engine, scope).await.map_err(|e| broken("the run's network", e))?;
-        let toolbox_image = prepared.image("toolbox")?.to_string();
-        let provider = Kind { engine: engine.clone(), run: scope.clone(), network, toolbox_image };
-        Ok(Self { engine: engine.clone(), scope: scope.clone(), prepared, profile, node, provider })
+        let (engine, run) = (engine.clone(), scope.clone());
+        let provider: Arc<dyn Provider> = match profile.provider {
+            ProviderName::Kind => {
+                let toolbox_image = prepared.image("toolbox")?.to_string();
+                Arc::new(Kind { engine: engine.clone(), run, network: network.clone(), toolbox_image })
+            }
+            ProviderName::K3s => Arc::new(K3s { engine: engine.clone(), run, network: network.clone() }),
+        };
+        let credentials = Credentials::random("flux");
+        Ok(Self { engine, scope: scope.clone(), prepared, profile, node, network, credentials, provider })
     }
 
     /// Builds everything: the servers, with the fleet pushed, while the cluster boots.
     pub async fn build(&self, scenarios: &Path, scenario: &Scenario, recorder: &Recorder) -> Result<Stage, Problem> {
         let ((git, registry, toolbox), cluster) =
             tokio::try_join!(self.servers(scenarios, scenario, recorder), self.cluster(scenario, recorder))?;
-        // Makes pods pull from the registry without a secret of their own; nothing is pulled from it before this.
-        let (credentials, known) = (registry.node_file(), toolbox.know_cluster(&cluster.internal_kubeconfig.0));
+        let known = toolbox.know_cluster(&cluster.internal_kubeconfig.0);
         known.await.map_err(|e| broken("the toolbox", e))?;
-        for node in &cluster.nodes {
-            let file = std::slice::from_ref(&credentials);
-            node.container.upload(file).await.map_err(|e| broken("the nodes' access to the registry", e))?;
-        }
         let (scenarios, profile) = (scenarios.to_path_buf(), self.profile.clone());
         Ok(Stage { scenarios, git, registry, toolbox, cluster, provider: self.provider.clone(), profile })
     }
@@ -194,10 +231,11 @@ impl Plot {
     ) -> Result<(GitServer, Registry, Toolbox), Problem> {
         let image = |name: &str| self.prepared.image(name).map_err(Problem::from);
         let (git, registry, tools) = (image("gitserver")?, image("registry-lab")?, image("toolbox")?);
-        let (engine, scope, network) = (&self.engine, &self.scope, &self.provider.network);
+        let (engine, scope, network) = (&self.engine, &self.scope, &self.network);
         let (registry, git, toolbox) = tokio::try_join!(
             async {
-                Registry::start(engine, scope, network, registry).await.map_err(|e| broken("the OCI registry", e))
+                let started = Registry::start(engine, scope, network, registry, self.credentials.clone());
+                started.await.map_err(|e| broken("the OCI registry", e))
             },
             async { GitServer::start(engine, scope, network, git).await.map_err(|e| broken("the git server", e)) },
             async { Toolbox::start(engine, scope, network, tools).await.map_err(|e| broken("the toolbox", e)) },
@@ -214,13 +252,19 @@ impl Plot {
 
     /// The cluster, usable, with the demo workload's image on its nodes.
     async fn cluster(&self, scenario: &Scenario, recorder: &Recorder) -> Result<LabCluster, Problem> {
+        // kind's nodes hold it from the start.
+        let images = match self.profile.provider {
+            ProviderName::Kind => vec![],
+            ProviderName::K3s => vec![(self.prepared.image(DNS)?.into(), DNS_IMAGE.into())],
+        };
         let request = ClusterRequest {
             name: CLUSTER.into(),
             profile: self.profile.clone(),
             node_image: self.prepared.image(&self.node)?.into(),
+            images,
             dns_image: DNS_IMAGE.into(),
             resolvable: vec![ferry_lab::git::HOST.into()],
-            node_files: vec![],
+            registry: self.credentials.clone(),
             deadlines: Deadlines::default(),
         };
         let not_yet = |why: ferry_lab::cluster::NotUsableYet| {
@@ -264,7 +308,7 @@ impl Stage {
 
     /// What made the cluster, and can do to it what its own API cannot.
     pub fn provider(&self) -> &dyn Provider {
-        &self.provider
+        self.provider.as_ref()
     }
 
     /// The container in which flux, kubectl, helm and git run.
@@ -304,10 +348,10 @@ impl Stage {
     }
 }
 
-/// The cluster profile that a scenario names.
-pub fn profile(scenarios: &Path, scenario: &Scenario) -> Result<Profile, Problem> {
+/// The cluster profile that a scenario names, for a cell.
+pub fn profile(scenarios: &Path, scenario: &Scenario, cell: &Cell) -> Result<Profile, Problem> {
     let profiles = scenarios.join("../kind-configs");
-    Profile::load(&profiles, ProviderName::Kind, &scenario.cluster.value.to_string()).map_err(|e| {
+    Profile::load(&profiles, provider(scenario, cell)?, &scenario.cluster.value.to_string()).map_err(|e| {
         Problem::usage(format!("{}: the cluster's profile", scenario.place(scenario.cluster.span))).because(e)
     })
 }
@@ -356,6 +400,39 @@ phases:
         let profile = profile("single-node");
         components(&scenario, &scenario.cell, &profile, &ferry_lab::bundle::load().unwrap())
             .map_err(|problem| format!("{problem} ({})", problem.help_text().unwrap_or_default()))
+    }
+
+    #[test]
+    fn a_k3s_cell_takes_its_nodes_from_a_registry_or_says_so_at_once() {
+        let scenario =
+            ferry_scenario::parse("a/example.yaml", &SCENARIO.replace("STEP", "sleep: {for: 1s, reason: r}"));
+        let (scenario, bundle) = (scenario.unwrap(), ferry_lab::bundle::load().unwrap());
+        for kubernetes in ["1.33", "1.34", "1.35", "1.36"] {
+            let cell = Cell { kubernetes: kubernetes.into(), provider: "k3s".into(), ..scenario.cell.clone() };
+            let wanted = components(&scenario, &cell, &bundle).unwrap();
+            assert!(wanted.iter().any(|name| name.starts_with(&format!("k3s-{kubernetes}."))), "{wanted:?}");
+            assert!(
+                wanted.contains(&DNS.to_owned())
+                    && !wanted.iter().any(|name| name.ends_with("-lab") && name.starts_with("node-"))
+            );
+            assert!(can_be_had(&scenario, &wanted, &bundle, Images::Registry).is_ok());
+            let refused = can_be_had(&scenario, &wanted, &bundle, Images::Source).unwrap_err();
+            assert!(refused.to_string().contains("docker.io/rancher/k3s:v1.3"), "{refused}");
+            assert_eq!(refused.exit(), crate::edge::Exit::Infra);
+        }
+        let kind = components(&scenario, &scenario.cell, &bundle).unwrap();
+        assert!(can_be_had(&scenario, &kind, &bundle, Images::Source).is_ok());
+    }
+
+    #[test]
+    fn a_release_that_a_provider_lacks_is_told_with_those_it_has() {
+        let scenario =
+            ferry_scenario::parse("a/example.yaml", &SCENARIO.replace("STEP", "sleep: {for: 1s, reason: r}"));
+        let (scenario, bundle) = (scenario.unwrap(), ferry_lab::bundle::load().unwrap());
+        let cell = Cell { kubernetes: "1.20".into(), provider: "k3s".into(), ..scenario.cell.clone() };
+        let error = node(&scenario, &cell, &bundle).unwrap_err();
+        assert_eq!(error.to_string(), "a/example: Kubernetes 1.20 of k3s is not in the bundle");
+        assert!(error.help_text().unwrap().starts_with("the bundle has 1.33."));
     }
 
     #[test]

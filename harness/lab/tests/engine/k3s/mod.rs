@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::InspectContainerOptions;
 use ferry_lab::cluster::{
-    Cluster, ClusterError, ClusterRequest, Deadlines, K3s, NotUsable, Profile, Provider, ProviderName, Stage,
+    Cluster, ClusterError, ClusterRequest, Deadlines, K3s, NotUsable, Profile, Provider, ProviderName, Stage, cut,
 };
 use ferry_lab::container::ContainerError;
 use ferry_lab::gc;
@@ -104,7 +104,8 @@ async fn two_nodes(lab: &Lab, image: &str) {
     kubeconfigs(lab, &cluster, &toolbox).await;
     options(lab, &site, &cluster).await;
     names_from_pods(&cluster).await;
-    say("options, kubeconfigs and names are right");
+    cuts(&cluster).await;
+    say("options, kubeconfigs, names and cuts are right");
 
     let loaded = "ferry.local/loaded:dev";
     site.k3s.load_image(&cluster, lab.image("busybox-image"), loaded).await.unwrap();
@@ -225,6 +226,17 @@ async fn names_from_pods(cluster: &Cluster) {
         let asked = node.container.exec(["sh", "-c", ASK]).succeed().await.unwrap().stdout;
         assert!(asked.contains("git.ferry") && !asked.contains("127.0.0.11"), "{asked}");
     }
+}
+
+/// What cuts pods off is for any node's shell and packet filter.
+async fn cuts(cluster: &Cluster) {
+    let node = &cluster.nodes[0].container;
+    let time = Duration::from_millis(300);
+    let cut = cut::cut(node, &["10.99.0.2".parse().unwrap()], &[], time).await.unwrap();
+    let lasted = cut.lifted.0 - cut.imposed.1;
+    assert!(lasted >= time && lasted < time + cut::CUT_DEADLINE, "{cut:?}");
+    let rules = node.exec(["iptables-save"]).succeed().await.unwrap().stdout;
+    assert!(!rules.contains("ferry-cut"), "{rules}");
 }
 
 /// Freezing, killing and booting nodes, with the same kubeconfig before and after.
