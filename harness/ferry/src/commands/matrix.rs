@@ -137,7 +137,7 @@ fn newest(mut lane: Lane, entries: &[Entry], folder: &Path, bundle: &Bundle) -> 
 
 /// The bundle's component that the cell's nodes are made from, or why there is none.
 fn node(scenario: &Scenario, cell: &Cell, folder: &Path, bundle: &Bundle) -> Result<String, Problem> {
-    let profile = stage::profile(folder, scenario)?;
+    let profile = stage::profile(folder, scenario, cell)?;
     stage::node(scenario, cell, &profile, bundle)
 }
 

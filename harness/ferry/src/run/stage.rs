@@ -383,7 +383,8 @@ phases:
 
     #[test]
     fn a_profile_with_a_pod_network_has_nodes_of_its_own() {
-        let scenario = ferry_scenario::parse("a/example.yaml", &SCENARIO.replace("STEP", "sleep: {for: 1s, reason: r}"));
+        let scenario =
+            ferry_scenario::parse("a/example.yaml", &SCENARIO.replace("STEP", "sleep: {for: 1s, reason: r}"));
         let (scenario, bundle) = (scenario.unwrap(), ferry_lab::bundle::load().unwrap());
         let node = |profile: &Profile| {
             node(&scenario, &scenario.cell, profile, &bundle)
@@ -392,7 +393,7 @@ phases:
         assert_eq!(node(&profile("single-node")).unwrap(), "node-1.34.4-lab");
         assert_eq!(node(&profile("cilium")).unwrap(), "node-1.34.4-cilium");
         let unknown = Profile { pod_network: Some("weave".into()), ..profile("cilium") };
-        insta::assert_snapshot!(node(&unknown).unwrap_err(), @"a/example: Kubernetes 1.34 with the pod network weave is not in the bundle (the bundle has nothing with that network)");
+        insta::assert_snapshot!(node(&unknown).unwrap_err(), @"a/example: Kubernetes 1.34 of kind with the pod network weave is not in the bundle (the bundle has nothing with that network)");
     }
 
     fn of(step: &str) -> Result<Vec<String>, String> {
@@ -409,7 +410,7 @@ phases:
         let (scenario, bundle) = (scenario.unwrap(), ferry_lab::bundle::load().unwrap());
         for kubernetes in ["1.33", "1.34", "1.35", "1.36"] {
             let cell = Cell { kubernetes: kubernetes.into(), provider: "k3s".into(), ..scenario.cell.clone() };
-            let wanted = components(&scenario, &cell, &bundle).unwrap();
+            let wanted = components(&scenario, &cell, &profile("single-node"), &bundle).unwrap();
             assert!(wanted.iter().any(|name| name.starts_with(&format!("k3s-{kubernetes}."))), "{wanted:?}");
             assert!(
                 wanted.contains(&DNS.to_owned())
@@ -420,7 +421,7 @@ phases:
             assert!(refused.to_string().contains("docker.io/rancher/k3s:v1.3"), "{refused}");
             assert_eq!(refused.exit(), crate::edge::Exit::Infra);
         }
-        let kind = components(&scenario, &scenario.cell, &bundle).unwrap();
+        let kind = components(&scenario, &scenario.cell, &profile("single-node"), &bundle).unwrap();
         assert!(can_be_had(&scenario, &kind, &bundle, Images::Source).is_ok());
     }
 
@@ -430,7 +431,7 @@ phases:
             ferry_scenario::parse("a/example.yaml", &SCENARIO.replace("STEP", "sleep: {for: 1s, reason: r}"));
         let (scenario, bundle) = (scenario.unwrap(), ferry_lab::bundle::load().unwrap());
         let cell = Cell { kubernetes: "1.20".into(), provider: "k3s".into(), ..scenario.cell.clone() };
-        let error = node(&scenario, &cell, &bundle).unwrap_err();
+        let error = node(&scenario, &cell, &profile("single-node"), &bundle).unwrap_err();
         assert_eq!(error.to_string(), "a/example: Kubernetes 1.20 of k3s is not in the bundle");
         assert!(error.help_text().unwrap().starts_with("the bundle has 1.33."));
     }

@@ -58,7 +58,7 @@ async fn export(engine: &Engine, node: &Node, runtime: Runtime, to: &Path) -> Ve
 }
 
 async fn own(node: &Node, runtime: Runtime, to: &Path) -> Result<(), ClusterError> {
-    Ok(match runtime {
+    match runtime {
         Runtime::Systemd => {
             let output = node.container.exec(["journalctl", "--no-pager", "--output=short-iso"]).succeed().await?;
             fs_err::tokio::write(to.join("journal.log"), output.stdout).await?
@@ -68,7 +68,8 @@ async fn own(node: &Node, runtime: Runtime, to: &Path) -> Result<(), ClusterErro
             let log = node.container.download(CONTAINERD_LOG).await?;
             fs_err::tokio::write(to.join("containerd.log"), log).await?
         }
-    })
+    }
+    Ok(())
 }
 
 async fn boot(node: &Node, runtime: Runtime, to: &Path) -> Result<(), ClusterError> {

@@ -29,7 +29,7 @@ impl Beside {
         let network = Network::create(&lab.engine, run).await.unwrap();
         let (git, registry, toolbox) = tokio::join!(
             GitServer::start(&lab.engine, run, &network, lab.image("gitserver")),
-            Registry::start(&lab.engine, run, &network, lab.image("registry-image")),
+            Registry::start(&lab.engine, run, &network, lab.image("registry-image"), Credentials::generate()),
             Toolbox::start(&lab.engine, run, &network, lab.image("toolbox")),
         );
         let (git, registry, toolbox) = (git.unwrap(), registry.unwrap(), toolbox.unwrap());

@@ -68,7 +68,8 @@ fn answered(specs: &[ProbeSpec], seen: &RunState) -> Check {
         .filter_map(|spec| {
             let id = spec.id();
             let probe = seen.probes.get(&id);
-            let enough = |probe: &ProbeState| probe.total.good() > 0 || is_denied(spec) && probe.total.taken >= POLICY_TRIES;
+            let enough =
+                |probe: &ProbeState| probe.total.good() > 0 || is_denied(spec) && probe.total.taken >= POLICY_TRIES;
             if probe.is_some_and(enough) {
                 return None;
             }

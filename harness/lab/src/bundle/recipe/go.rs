@@ -128,10 +128,16 @@ impl Build<'_> {
             self.site.log.line(&format!("editing {path} of {}", copy.module));
             let file = target.join(path);
             let text = fs_err::read_to_string(&file)?;
-            fs_err::write(&file, edited(&text, changes).map_err(|absent| {
-                let what = format!("{path} of {} does not say `{absent}`", copy.module);
-                StepError::unusable(what, "correct `edit` of this copy in bundle.yaml: upstream has changed the file")
-            })?)?;
+            fs_err::write(
+                &file,
+                edited(&text, changes).map_err(|absent| {
+                    let what = format!("{path} of {} does not say `{absent}`", copy.module);
+                    StepError::unusable(
+                        what,
+                        "correct `edit` of this copy in bundle.yaml: upstream has changed the file",
+                    )
+                })?,
+            )?;
         }
         Ok(())
     }

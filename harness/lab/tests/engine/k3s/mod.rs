@@ -249,7 +249,7 @@ async fn faults(k3s: &K3s, cluster: &Cluster) {
     assert!(!is_ready(cluster).await, "a killed server must not answer");
     k3s.start_node(cluster, "control-plane").await.unwrap();
     until_ready(cluster).await;
-    k3s.restart_node(cluster, "worker").await.unwrap();
+    k3s.restart_node(cluster, "worker", Duration::ZERO).await.unwrap();
     let image = ["ctr", "--namespace=k8s.io", "images", "list", "--quiet"];
     let worker = &cluster.node("worker").unwrap().container;
     let begun = Instant::now();
