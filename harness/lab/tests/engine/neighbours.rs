@@ -9,7 +9,7 @@ use ferry_lab::gc;
 use ferry_lab::git::GitServer;
 use ferry_lab::network::Network;
 use ferry_lab::registry::Registry;
-use ferry_lab::run::RunScope;
+use ferry_lab::run::{Credentials, RunScope};
 use ferry_lab::toolbox::Toolbox;
 
 use crate::support::Lab;
@@ -29,7 +29,7 @@ impl Beside {
         let network = Network::create(&lab.engine, run).await.unwrap();
         let (git, registry, toolbox) = tokio::join!(
             GitServer::start(&lab.engine, run, &network, lab.image("gitserver")),
-            Registry::start(&lab.engine, run, &network, lab.image("registry-image"), Credentials::generate()),
+            Registry::start(&lab.engine, run, &network, lab.image("registry-image"), Credentials::random("flux")),
             Toolbox::start(&lab.engine, run, &network, lab.image("toolbox")),
         );
         let (git, registry, toolbox) = (git.unwrap(), registry.unwrap(), toolbox.unwrap());
