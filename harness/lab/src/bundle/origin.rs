@@ -183,7 +183,7 @@ mod tests {
     #[case("docker-cli-28.5.2", "docker.io/library/docker:28.5.2-cli, github.com/docker/cli@v28.5.2+incompatible")]
     #[case("flux-operator-0.59.0", "github.com/controlplaneio-fluxcd/flux-operator@v0.59.0")]
     #[case("debian-base", "docker.io/library/debian:bookworm-slim, debian bookworm, debian/ca-certificates")]
-    #[case("gitserver", "debian/git, debian/lighttpd, debian/openssh-server")]
+    #[case("gitserver", "debian/git, debian/lighttpd, debian/openssh-server, debian/openssl, debian/perl")]
     #[case("ferry-agent", "workspace/ferry-probe")]
     fn as_people_read_it(#[case] name: &str, #[case] expected: &str) {
         let bundle = crate::bundle::load().unwrap();
