@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use bollard::query_parameters::{InspectContainerOptions, InspectNetworkOptions};
-use ferry_lab::container::ContainerRef;
+use ferry_lab::container::{ContainerRef, File};
 use ferry_lab::gc;
 use ferry_lab::git::GitServer;
 use ferry_lab::network::Network;
@@ -111,9 +111,8 @@ async fn a_killed_server_comes_back_with_what_it_holds() {
     Lab::with(async |lab| {
         let beside = Beside::start(lab, &lab.run).await;
         beside.push("kept").await;
-        let registry_before =
-            beside.registry.container().exec(["touch", "/var/lib/registry/kept"]).run().await.unwrap();
-        assert_eq!(registry_before.exit_code, 0);
+        let kept = "/var/lib/registry/kept";
+        beside.registry.container().upload(&[File::public(kept, "kept")]).await.unwrap();
 
         let down = Duration::from_secs(2);
         let ask = "sleep 1; ! bash -c '</dev/tcp/git.ferry/22'";
@@ -125,8 +124,7 @@ async fn a_killed_server_comes_back_with_what_it_holds() {
         assert_eq!(beside.pulled().await, "kept\n");
 
         beside.registry.restart(Duration::ZERO).await.unwrap();
-        let kept = beside.registry.container().exec(["test", "-e", "/var/lib/registry/kept"]).run().await.unwrap();
-        assert_eq!(kept.exit_code, 0);
+        assert_eq!(beside.registry.container().download(kept).await.unwrap(), b"kept");
     })
     .await;
 }
