@@ -20,9 +20,10 @@ pub fn schema() -> Value {
 
 /// Editors show what is said of a key, and schemars says it of the map around the key.
 fn describe_keys(definition: &mut Value) {
-    for variant in definition["oneOf"].as_array_mut().into_iter().flatten() {
+    // By `get_mut`: an index would write a `null` where there is nothing.
+    for variant in definition.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten() {
         let Some(description) = variant.get("description").cloned() else { continue };
-        let keys = variant["properties"].as_object_mut().filter(|keys| keys.len() == 1);
+        let keys = variant.get_mut("properties").and_then(Value::as_object_mut).filter(|keys| keys.len() == 1);
         for key in keys.into_iter().flat_map(|keys| keys.values_mut()) {
             if let Value::Object(key) = key {
                 key.entry("description").or_insert_with(|| description.clone());
@@ -56,4 +57,26 @@ pub(crate) fn key_summary(type_name: &str, key: &str) -> Option<String> {
 /// An example of a kind of step or probe.
 pub(crate) fn example_of(kind: &str) -> Option<&'static str> {
     steps::KINDS.iter().chain(probes::KINDS).find(|k| k.kind == kind).map(|k| k.example)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Paths of what is `null`, which no keyword of JSON Schema but `default` may be.
+    fn nulls(value: &Value, path: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Null if !path.ends_with("/default") => found.push(path.to_owned()),
+            Value::Array(items) => items.iter().for_each(|item| nulls(item, path, found)),
+            Value::Object(keys) => keys.iter().for_each(|(key, item)| nulls(item, &format!("{path}/{key}"), found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn no_keyword_is_null() {
+        let mut found = vec![];
+        nulls(cached(), "", &mut found);
+        assert_eq!(found, [""; 0]);
+    }
 }

@@ -197,6 +197,10 @@ mod tests {
     #[case::typo("summary: x\nprovider: kind\nworker: 1\n", "worker")]
     #[case::provider("summary: x\nprovider: minikube\n", "minikube")]
     #[case::misplaced("summary: x\nprovider: kind\nk3s: {server: []}\n", "says `k3s`, which kind does not read")]
+    #[case::another_network(
+        "summary: x\nprovider: k3s\npod-network: cilium\n",
+        "says `pod-network`, which k3s does not read"
+    )]
     #[case::empty("", "line 1, column 1")]
     fn what_is_no_profile_is_refused(#[case] text: &str, #[case] named: &str) {
         let dir = tempfile::tempdir().unwrap();

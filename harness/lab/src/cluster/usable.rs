@@ -7,6 +7,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerState, Node, Pod};
 use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 
+use super::{Cluster, ClusterError, ClusterRequest};
 use crate::wait::{Look, Wait, Waited};
 
 /// How long a cluster may take to become usable, stage by stage.
@@ -94,28 +95,46 @@ pub(super) enum DnsOwner {
     Provider,
 }
 
-pub(super) struct Usable<'a> {
-    pub client: kube::Client,
+/// Returns a cluster that a provider has made, when it is usable.
+pub(super) async fn usable(
+    cluster: Cluster,
+    request: &ClusterRequest,
+    dns_owner: DnsOwner,
+    not_yet: &(dyn Fn(NotUsableYet) + Send + Sync),
+) -> Result<Cluster, ClusterError> {
+    let usable = Usable {
+        client: cluster.client().await?,
+        nodes: cluster.nodes.iter().map(|node| node.name.as_str()).collect(),
+        dns_owner,
+        request,
+        not_yet,
+    };
+    match usable.wait().await {
+        Ok(()) => Ok(cluster),
+        Err(source) => Err(ClusterError::NotUsable { cluster: cluster.name, source }),
+    }
+}
+
+struct Usable<'a> {
+    client: kube::Client,
     /// The names of all nodes.
-    pub nodes: Vec<&'a str>,
-    pub dns_owner: DnsOwner,
-    pub dns_image: &'a str,
-    pub resolvable: &'a [String],
-    pub deadlines: Deadlines,
-    pub not_yet: &'a (dyn Fn(NotUsableYet) + Send + Sync),
+    nodes: Vec<&'a str>,
+    dns_owner: DnsOwner,
+    request: &'a ClusterRequest,
+    not_yet: &'a (dyn Fn(NotUsableYet) + Send + Sync),
 }
 
 impl Usable<'_> {
     /// Waits through all stages.
-    pub async fn wait(self) -> Result<(), NotUsable> {
-        self.stage(Stage::Api, self.deadlines.api, || self.api()).await?;
+    async fn wait(self) -> Result<(), NotUsable> {
+        self.stage(Stage::Api, self.request.deadlines.api, || self.api()).await?;
         if self.dns_owner == DnsOwner::Kubeadm {
-            self.stage(Stage::Api, self.deadlines.api, || self.quicken_dns()).await?;
+            self.stage(Stage::Api, self.request.deadlines.api, || self.quicken_dns()).await?;
         }
         // The pod is asked for at once: its image and its network start while the nodes become ready.
-        self.stage(Stage::Dns, self.deadlines.api, || self.ask_for_pod()).await?;
-        self.stage(Stage::Nodes, self.deadlines.nodes, || self.nodes()).await?;
-        self.stage(Stage::Dns, self.deadlines.dns, || self.dns()).await
+        self.stage(Stage::Dns, self.request.deadlines.api, || self.ask_for_pod()).await?;
+        self.stage(Stage::Nodes, self.request.deadlines.nodes, || self.nodes()).await?;
+        self.stage(Stage::Dns, self.request.deadlines.dns, || self.dns()).await
     }
 
     async fn stage<F>(&self, stage: Stage, deadline: Duration, look: impl FnMut() -> F) -> Result<(), NotUsable>
@@ -164,7 +183,7 @@ impl Usable<'_> {
     }
 
     async fn ask_for_pod(&self) -> Look<(), String> {
-        let pod = match serde_json::from_value(dns_pod(self.dns_image, self.resolvable)) {
+        let pod = match serde_json::from_value(dns_pod(&self.request.dns_image, &self.request.resolvable)) {
             Ok(pod) => pod,
             Err(error) => return Look::Never(error.to_string()),
         };

@@ -247,7 +247,7 @@ fn stand(pod: &Value, container: &str) -> Stand {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{Server, Tape, api_server, words};
+    use super::super::super::testing::{Server, Stream, Tape, api_server, words};
     use super::*;
     use serde_json::json;
     use tokio::task::JoinHandle;
@@ -270,6 +270,15 @@ mod tests {
             Self { server, tape, over, task }
         }
 
+        /// One whose log was followed for a line, and goes on.
+        async fn of_one_line() -> (Self, Stream) {
+            let mut run = Self::start();
+            run.pod("u-1", 0, "Running").await;
+            let (_, log) = run.log().await;
+            log.send("2026-01-01T00:00:01Z one\n");
+            (run, log)
+        }
+
         /// Answers the question how the pod stands.
         async fn pod(&mut self, uid: &str, restarts: u64, phase: &str) {
             let asked = self.server.asked().await;
@@ -284,7 +293,7 @@ mod tests {
         }
 
         /// The next request for the log, as `follow previous since`, with its stream.
-        async fn log(&mut self) -> (String, super::super::super::testing::Stream) {
+        async fn log(&mut self) -> (String, Stream) {
             let asked = self.server.asked().await;
             assert_eq!(asked.path, "/api/v1/namespaces/flux-system/pods/source-controller-1/log");
             let flag = |name: &str| asked.query.get(name).map(|_| name.to_owned());
@@ -328,10 +337,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_was_said_before_a_restart_is_read_first() {
-        let mut run = Run::start();
-        run.pod("u-1", 0, "Running").await;
-        let (_, log) = run.log().await;
-        log.send("2026-01-01T00:00:01Z one\n");
+        let (mut run, log) = Run::of_one_line().await;
         log.break_off();
         run.pod("u-1", 1, "Running").await;
         let (asked, log) = run.log().await;
@@ -350,10 +356,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_log_that_went_with_its_pod_before_it_was_read_is_broken() {
-        let mut run = Run::start();
-        run.pod("u-1", 0, "Running").await;
-        let (_, log) = run.log().await;
-        log.send("2026-01-01T00:00:01Z one\n");
+        let (mut run, log) = Run::of_one_line().await;
         log.break_off();
         run.server.asked().await.refuse(404, "NotFound", "pods \"source-controller-1\" not found");
         let (tally, _) = run.end().await;
@@ -363,10 +366,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_log_whose_end_was_read_before_its_pod_went_is_whole() {
-        let mut run = Run::start();
-        run.pod("u-1", 0, "Running").await;
-        let (_, log) = run.log().await;
-        log.send("2026-01-01T00:00:01Z one\n");
+        let (mut run, log) = Run::of_one_line().await;
         drop(log);
         run.pod("u-1", 0, "Running").await;
         run.server.asked().await.refuse(400, "BadRequest", "container \"manager\" is terminated");
@@ -416,10 +416,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_log_whose_end_was_read_before_its_container_went_is_whole() {
-        let mut run = Run::start();
-        run.pod("u-1", 0, "Running").await;
-        let (_, log) = run.log().await;
-        log.send("2026-01-01T00:00:01Z one\n");
+        let (mut run, log) = Run::of_one_line().await;
         drop(log);
         run.pod("u-1", 0, "Running").await;
         let (_, log) = run.log().await;

@@ -15,7 +15,7 @@ use node::{API_PORT, KUBECONFIG, NodeSpec, Role};
 
 use super::nodes::NodeLabels;
 use super::ports::{self, HostPorts};
-use super::usable::{DnsOwner, Usable};
+use super::usable::{DnsOwner, usable};
 use super::{
     Cluster, ClusterError, ClusterRequest, Node, NotUsable, NotUsableYet, Provider, ProviderName, Secret, Stage,
     images, kubeconfig, logs,
@@ -165,19 +165,7 @@ impl K3s {
             ports: ports.nodes,
         };
         self.give_images(request, &cluster.nodes).await?;
-        let usable = Usable {
-            client: cluster.client().await?,
-            nodes: cluster.nodes.iter().map(|node| node.name.as_str()).collect(),
-            dns_owner: DnsOwner::Provider,
-            dns_image: &request.dns_image,
-            resolvable: &request.resolvable,
-            deadlines: request.deadlines,
-            not_yet,
-        };
-        match usable.wait().await {
-            Ok(()) => Ok(cluster),
-            Err(source) => Err(ClusterError::NotUsable { cluster: cluster.name, source }),
-        }
+        usable(cluster, request, DnsOwner::Provider, not_yet).await
     }
 
     /// Waits until one of the nodes ends, which none should.
@@ -255,7 +243,6 @@ fn specs(
         role: Role::Server,
         registries: registries::render(&settings.registries, &request.registry)?,
         token: Credentials::random(TOOL).password,
-        pod_network: profile.pod_network.is_none(),
         quirks,
         arguments: settings.server,
         ports: std::iter::once((API_PORT, ports.api))

@@ -73,8 +73,6 @@ pub struct NodeSpec {
     pub registries: String,
     /// What admits agents to the server.
     pub token: String,
-    /// Whether k3s brings its own pod network.
-    pub pod_network: bool,
     /// What this engine needs beyond the usual.
     pub quirks: Quirks,
     /// The profile's further arguments.
@@ -91,10 +89,6 @@ fn arguments(spec: &NodeSpec) -> Vec<String> {
         Role::Agent { server } => vec!["agent".to_owned(), format!("--server=https://{server}:{API_PORT}")],
     };
     arguments.extend([format!("--node-name={}", spec.name), format!("--token-file={TOKEN}")]);
-    if spec.role == Role::Server && !spec.pod_network {
-        // Whoever brings another network brings its network policies.
-        arguments.extend(["--flannel-backend=none".to_owned(), "--disable-network-policy".to_owned()]);
-    }
     if spec.quirks.cgroup_v1 {
         arguments.push("--kubelet-arg=fail-cgroupv1=false".into());
     }
@@ -228,7 +222,6 @@ mod tests {
             role,
             registries: String::new(),
             token: "secret".into(),
-            pod_network: true,
             quirks: Quirks::default(),
             arguments: vec!["--disable=traefik".into()],
             ports: vec![(API_PORT, 40000)],
@@ -259,16 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unusual_machine_and_another_network_are_told() {
+    fn an_unusual_machine_is_told() {
         let quirks = Quirks { cgroup_v1: true, cgroupfs: true, no_sys_resource: true };
-        let unusual = NodeSpec { quirks, pod_network: false, arguments: vec![], ..spec(Role::Server) };
+        let unusual = NodeSpec { quirks, arguments: vec![], ..spec(Role::Server) };
         insta::assert_snapshot!(arguments(&unusual).join("\n"), @r"
         server
         --tls-san=ferry-1-main-x
         --node-name=ferry-1-main-x
         --token-file=/etc/ferry/token
-        --flannel-backend=none
-        --disable-network-policy
         --kubelet-arg=fail-cgroupv1=false
         --kubelet-arg=feature-gates=KubeletInUserNamespace=true
         ");

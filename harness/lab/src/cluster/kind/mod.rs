@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 use super::nodes::NodeLabels;
 use super::ports::{self, HostPorts};
-use super::usable::{DnsOwner, Usable};
+use super::usable::{DnsOwner, usable};
 use super::{
     Cluster, ClusterError, ClusterRequest, NotUsableYet, Provider, ProviderName, Secret, images, kubeconfig, logs,
     pod_network,
@@ -170,19 +170,7 @@ impl Provider for Kind {
         }
         // Before anything is pulled. containerd reads this anew at each pull.
         cluster.upload(&[registry::hosts_file(&request.registry)]).await?;
-        let usable = Usable {
-            client: cluster.client().await?,
-            nodes: cluster.nodes.iter().map(|node| node.name.as_str()).collect(),
-            dns_owner: DnsOwner::Kubeadm,
-            dns_image: &request.dns_image,
-            resolvable: &request.resolvable,
-            deadlines: request.deadlines,
-            not_yet,
-        };
-        match usable.wait().await {
-            Ok(()) => Ok(cluster),
-            Err(source) => Err(ClusterError::NotUsable { cluster: cluster.name, source }),
-        }
+        usable(cluster, request, DnsOwner::Kubeadm, not_yet).await
     }
 
     async fn load_image(&self, cluster: &Cluster, image: &str, name: &str) -> Result<(), ClusterError> {

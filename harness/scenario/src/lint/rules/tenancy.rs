@@ -122,8 +122,8 @@ pub const REMOTE_BASE: ScenarioRule = ScenarioRule {
     rule: Rule {
         code: "F323",
         name: "remote-base",
-        explain: "Under lockdown kustomize-controller runs with `--no-remote-bases`: a kustomization that fetches from elsewhere \
-                  fails to build.",
+        explain: "Under lockdown kustomize-controller runs with `--no-remote-bases`: a kustomization that is a git \
+                  repository's fails to build. A single file that is fetched over HTTP does not: lockdown stops no tenant from that.",
         failing: TAKE_OVER,
         failing_files: &[
             (FILE, LOCKED),
