@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod engine;
 pub mod gc;
 pub mod git;
+pub mod hog;
 pub mod labels;
 pub mod network;
 pub mod process_group;

@@ -159,10 +159,11 @@ impl Record {
     }
 
     /// Another probe, from the start to the end: one sample for each sign, `.` good and `x` refused, at the times of
-    /// [`PROBE`]'s.
+    /// [`PROBE`]'s. Blanks at the end are samples that were planned and not taken.
     pub fn probing(mut self, name: &str, kind: &str, samples: &str) -> Self {
         let info = ProbeInfo { probe: name.into(), kind: kind.into(), place: "inside".into(), ..probe() };
         let failed = (0u32..).zip(samples.chars()).filter(|(_, c)| *c == 'x').map(|(i, _)| (i, Failure::Refused));
+        let (samples, planned) = (samples.trim_end(), samples.len() as u64);
         let block = SampleBlock {
             probe: name.into(),
             start: 0,
@@ -171,7 +172,6 @@ impl Record {
             slip: vec![40; samples.len()],
             failed: failed.collect(),
         };
-        let planned = samples.len() as u64;
         self.extra.push(Event { t: 0, kind: EventKind::ProbeStarted(info) });
         // When all phases are known: a sample's phase is told by its intended time.
         self.extra.push(Event { t: 20_300 * MS, kind: EventKind::Samples(block) });

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ferry_lab::bundle::{Bundle, Prepared};
 use ferry_lab::cluster::{
     Cluster as LabCluster, ClusterRequest, Deadlines, K3s, Kind, Profile, Provider, ProviderName,
 };
+use ferry_lab::container::ContainerError;
 use ferry_lab::engine::Engine;
 use ferry_lab::git::GitServer;
+use ferry_lab::hog;
 use ferry_lab::network::Network;
 use ferry_lab::registry::Registry;
 use ferry_lab::run::{Credentials, RunScope};
@@ -80,10 +83,13 @@ pub struct Plot {
 /// The whole lab of one run, ready for its scenario.
 #[derive(Debug)]
 pub struct Stage {
+    engine: Engine,
+    scope: RunScope,
     scenarios: PathBuf,
     git: GitServer,
     registry: Registry,
     toolbox: Toolbox,
+    toolbox_image: String,
     cluster: LabCluster,
     provider: Arc<dyn Provider>,
     profile: Profile,
@@ -220,7 +226,9 @@ impl Plot {
         let known = toolbox.know_cluster(&cluster.internal_kubeconfig.0);
         known.await.map_err(|e| broken("the toolbox", e))?;
         let (scenarios, profile) = (scenarios.to_path_buf(), self.profile.clone());
-        Ok(Stage { scenarios, git, registry, toolbox, cluster, provider: self.provider.clone(), profile })
+        let (engine, scope, provider) = (self.engine.clone(), self.scope.clone(), self.provider.clone());
+        let toolbox_image = self.prepared.image("toolbox")?.into();
+        Ok(Stage { engine, scope, scenarios, git, registry, toolbox, toolbox_image, cluster, provider, profile })
     }
 
     async fn servers(
@@ -314,6 +322,11 @@ impl Stage {
     /// The container in which flux, kubectl, helm and git run.
     pub fn toolbox(&self) -> &Toolbox {
         &self.toolbox
+    }
+
+    /// Leaves next to no processor time on the engine's machine for anything else, for `time`.
+    pub async fn starve(&self, time: Duration) -> Result<(), ContainerError> {
+        hog::starve(&self.engine, &self.scope, &self.toolbox_image, time).await
     }
 
     /// The loopback port of this host on which a node port of the profile answers.

@@ -20,6 +20,7 @@ mod resume;
 mod rollout;
 mod scale;
 pub mod snapshot;
+mod stall_sampler;
 mod suspend;
 mod wait;
 
@@ -169,17 +170,7 @@ pub async fn execute(step: &Step, cx: &Context<'_>) -> Result<(), StepError> {
         Step::Cut(step) => cut::execute(step, cx).await,
         Step::ProbeSnat(_) => probe_snat::execute(cx).await,
         Step::Kill(step) => kill::execute(step, cx).await,
-        Step::StallSampler(step) => match cx.probing {
-            Some(probing) => {
-                probing.stall(step.r#for.get());
-                tokio::time::sleep(step.r#for.get()).await;
-                Ok(())
-            }
-            None => Err(StepError::mismatch(
-                "no sampler runs yet",
-                "probing starts after the first phase: put the step into a later one".to_string(),
-            )),
-        },
+        Step::StallSampler(step) => stall_sampler::execute(step, cx).await,
     }
 }
 

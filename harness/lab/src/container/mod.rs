@@ -118,6 +118,17 @@ pub struct ContainerSpec {
     pub files: Vec<File>,
     /// Paths of the engine's machine to mount: (there, in the container).
     pub binds: Vec<(String, String)>,
+    /// Where it stands among the machine's control groups; where the engine puts it if not said.
+    pub cgroup: Option<Cgroup>,
+}
+
+/// A container's place among the control groups of the engine's machine, and what it may claim there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cgroup {
+    /// The group that it is put into, as the engine's driver names groups.
+    pub parent: String,
+    /// Its weight against its siblings there when processors are scarce: 2 to 262,144, of which others have 1,024.
+    pub cpu_shares: i64,
 }
 
 /// A container that this process started. Removed when dropped inside a runtime.
@@ -212,7 +223,11 @@ fn request(run: &RunScope, name: &str, spec: &ContainerSpec) -> ContainerRequest
             (port.tcp().to_string(), Some(vec![PortBinding { host_ip: Some("127.0.0.1".into()), host_port: None }]))
         })
         .collect();
+    let cgroup = spec.cgroup.clone();
     request.with_host_config_modifier(move |host| {
+        if let Some(Cgroup { parent, cpu_shares }) = &cgroup {
+            (host.cgroup_parent, host.cpu_shares) = (Some(parent.clone()), Some(*cpu_shares));
+        }
         // testcontainers would publish every exposed port on every address.
         host.publish_all_ports = Some(false);
         host.port_bindings = Some(bindings.clone());

@@ -6,6 +6,7 @@ use bollard::query_parameters::InspectContainerOptions;
 use ferry_lab::container::{Container, ContainerError, ContainerSpec, ExecError, File, Stream};
 use ferry_lab::gc;
 use ferry_lab::git::GitServer;
+use ferry_lab::hog;
 use ferry_lab::labels::Life;
 use ferry_lab::network::Network;
 use ferry_lab::registry::Registry;
@@ -24,6 +25,7 @@ trials![
     files_go_in_and_out_with_their_modes,
     one_repository_answers_over_ssh_and_http_to_its_own_run_alone,
     the_registry_answers_on_loopback_and_to_its_own_run_alone,
+    who_takes_the_processors_comes_before_all_and_goes_by_itself,
 ];
 
 async fn toolbox(lab: &Lab, run: &RunScope) -> (Network, Toolbox) {
@@ -215,6 +217,30 @@ async fn the_registry_answers_on_loopback_and_to_its_own_run_alone() {
         let bindings = inspected.network_settings.unwrap().ports.unwrap().into_values().flatten().flatten();
         let addresses: Vec<_> = bindings.filter_map(|binding| binding.host_ip).collect();
         assert_eq!(addresses, ["127.0.0.1"]);
+    })
+    .await;
+}
+
+async fn who_takes_the_processors_comes_before_all_and_goes_by_itself() {
+    Lab::with(async |lab| {
+        let name = format!("{}-hog", lab.run.prefix());
+        let look = async {
+            loop {
+                let seen = lab.engine.docker.inspect_container(&name, None::<InspectContainerOptions>).await;
+                if let Ok(hog) = seen {
+                    break hog.host_config.unwrap();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let time = Duration::from_secs(1);
+        let starve = hog::starve(&lab.engine, &lab.run, lab.image("toolbox"), time);
+        let (starved, host) = tokio::join!(starve, tokio::time::timeout(Duration::from_secs(30), look));
+        starved.unwrap();
+        let host = host.unwrap();
+        assert_eq!(host.cpu_shares, Some(262_144));
+        assert!(matches!(host.cgroup_parent.as_deref(), Some("/" | "-.slice")), "{:?}", host.cgroup_parent);
+        assert_eq!(lab.things(&lab.run.id).await, [""; 0]);
     })
     .await;
 }

@@ -66,7 +66,7 @@ pub use rollout::Rollout;
 pub use scale::Scale;
 pub use sleep::Sleep;
 pub use snapshot::Snapshot;
-pub use stall_sampler::StallSampler;
+pub use stall_sampler::{StallSampler, Starving};
 pub use suspend::Suspend;
 pub use wait::{
     Condition, Count, Log, Metric, ObjectCondition, Pattern, ProbeHealth, Since, Status, SyncRevision, Wait,

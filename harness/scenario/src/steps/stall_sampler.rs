@@ -1,4 +1,6 @@
-//! `stall-sampler`: a fault in the harness itself, for self-tests.
+//! `stall-sampler`: a fault in the harness itself or beneath it, for self-tests.
+
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,12 +12,30 @@ use crate::model::Scenario;
 use crate::span::Spanned;
 use crate::text::HumanDuration;
 
-/// Starves the probes' sampler, to prove that a run without evidence is never taken for a good one.
+/// Starves the probes' sampler, to prove that a run without evidence is never taken for a good one, nor for a bad one.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StallSampler {
     /// How long.
     pub r#for: Spanned<HumanDuration>,
+    /// What starves it.
+    #[serde(default)]
+    pub by: Starving,
+}
+
+/// How long it may take beyond its time until such containers run, and until they are gone: 60 s, as starting and removing them starves, too.
+const START: Duration = Duration::from_secs(60);
+
+/// What starves a sampler.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Starving {
+    /// It rests, and everything else goes on.
+    #[default]
+    Itself,
+    /// Containers that come before all else keep every processor of the engine's machine busy. The cluster starves with it, and
+    /// so does the sampler where `ferry` runs on that machine.
+    Cpu,
 }
 
 impl StepKind for StallSampler {
@@ -35,11 +55,18 @@ const STALL_EXPECTED: Rule = Rule {
 
 impl Action for StallSampler {
     fn title(&self, _scenario: &Scenario) -> String {
-        format!("stall the sampler for {}", self.r#for)
+        match self.by {
+            Starving::Itself => format!("stall the sampler for {}", self.r#for),
+            Starving::Cpu => format!("take the machine's processors away for {}", self.r#for),
+        }
     }
 
     fn deadline(&self, _scenario: &Scenario) -> Deadline {
-        Deadline { name: "for", limit: self.r#for.get(), set_by: SetBy::Step }
+        let starting = match self.by {
+            Starving::Itself => Duration::ZERO,
+            Starving::Cpu => START,
+        };
+        Deadline { name: "for", limit: self.r#for.get() + starting, set_by: SetBy::Step }
     }
 
     fn lint(&self, findings: &mut Findings<'_>) {
