@@ -91,10 +91,10 @@ impl Known {
         events
     }
 
-    /// Whether a list has the objects that are known and no others, whatever became of their content.
+    /// Whether a list still has every object that is known, whatever became of its content. What it has besides is new.
     fn keeps(&self, listed: &[ObjectSeen]) -> bool {
-        let same = |seen: &ObjectSeen| self.objects.get(&seen.object).is_some_and(|known| known.uid == seen.uid);
-        listed.len() == self.objects.len() && listed.iter().all(same)
+        let listed: BTreeMap<&str, &str> = listed.iter().map(|seen| (seen.object.as_str(), seen.uid.as_str())).collect();
+        self.objects.values().all(|known| listed.get(known.object.as_str()) == Some(&known.uid.as_str()))
     }
 
     /// Whether a list says other than what is known.
@@ -241,6 +241,16 @@ mod tests {
         assert_eq!(words(&known.listed(95, vec![], "again")), {
             "gap 90-95: again; a of 1 gone (late); c of 4 gone (late); d of 5 gone (late)"
         });
+    }
+
+    #[rstest]
+    #[case::the_same(vec![seen("a", 1, 7, 0), seen("b", 2, 2, 0)], true)]
+    #[case::another_besides(vec![seen("a", 1, 1, 0), seen("b", 2, 2, 0), seen("c", 3, 3, 0)], true)]
+    #[case::one_less(vec![seen("a", 1, 1, 0)], false)]
+    #[case::another_of_its_name(vec![seen("a", 1, 1, 0), seen("b", 9, 9, 0)], false)]
+    fn a_list_keeps_what_is_known(#[case] listed: Vec<ObjectSeen>, #[case] kept: bool) {
+        assert_eq!(known(vec![seen("a", 1, 1, 0), seen("b", 2, 2, 0)]).keeps(&listed), kept);
+        assert!(known(vec![]).keeps(&listed), "who knew nothing misses nothing");
     }
 
     #[rstest]

@@ -62,6 +62,10 @@ struct Stand {
 /// What the kubelet says in the place of a log whose container it has removed already.
 const REMOVED: &str = "unable to retrieve container logs for ";
 
+/// What it ends a log with that it followed to its end when the container is removed before the kubelet has looked whether it
+/// still runs. It looks once a second, and at once where something was written: nothing is missing then.
+const REMOVED_SINCE: &str = "rpc error: code = NotFound";
+
 /// Why reading broke off.
 enum Broken {
     /// There is no such log, for now or for good: the pod says which.
@@ -188,7 +192,7 @@ impl Reader {
             kube::Error::Api(status) if [400, 404].contains(&status.code) => Broken::NoLog,
             other => Broken::Error(in_words(other)),
         })?);
-        let mut bytes = vec![];
+        let (mut bytes, mut begun) = (vec![], false);
         loop {
             bytes.clear();
             // A line that is torn is not taken: it comes again.
@@ -196,7 +200,12 @@ impl Reader {
             if read.map_err(|error| Broken::Error(format!("its log broke off: {error}")))? == 0 {
                 return Ok(());
             }
-            self.line(String::from_utf8_lossy(&bytes).trim_end())?;
+            let line = String::from_utf8_lossy(&bytes);
+            if follow && begun && line.starts_with(REMOVED_SINCE) {
+                return Ok(());
+            }
+            self.line(line.trim_end())?;
+            begun = true;
         }
     }
 
@@ -249,6 +258,7 @@ fn stand(pod: &Value, container: &str) -> Stand {
 mod tests {
     use super::super::super::testing::{Server, Stream, Tape, api_server, words};
     use super::*;
+    use rstest::rstest;
     use serde_json::json;
     use tokio::task::JoinHandle;
 
@@ -424,6 +434,20 @@ mod tests {
         drop(log);
         run.server.asked().await.refuse(404, "NotFound", "gone");
         assert_eq!(run.end().await.0, Tally { lines: 1, errors: 0, broken: None });
+    }
+
+    #[rstest]
+    #[case::followed_to_its_end("2026-01-01T00:00:01Z one\n", None)]
+    #[case::never_begun("", Some("instead of its log: rpc error: code = NotFound desc = no container"))]
+    #[tokio::test(start_paused = true)]
+    async fn a_container_that_went_while_it_was_followed(#[case] lines: &str, #[case] broken: Option<&str>) {
+        let mut run = Run::start();
+        run.pod("u-1", 0, "Running").await;
+        let (_, log) = run.log().await;
+        log.send(&format!("{lines}rpc error: code = NotFound desc = no container"));
+        drop(log);
+        run.server.asked().await.refuse(404, "NotFound", "gone");
+        assert_eq!(run.end().await.0.broken.as_deref(), broken);
     }
 
     #[tokio::test(start_paused = true)]
