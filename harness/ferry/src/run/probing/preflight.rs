@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ferry_probe::{KindSpec, ProbeSpec, Sampler};
+use ferry_probe::{Connection, KindSpec, ProbeSpec, Sampler};
 use ferry_record::fold::ProbeState;
 use ferry_record::{Event, RunState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,6 +24,7 @@ pub(super) async fn outside(specs: &[ProbeSpec], cx: &Context<'_>) -> Result<(),
     if specs.is_empty() {
         return Ok(());
     }
+    let specs = &over_new_connections(specs);
     let seen = Arc::new(Mutex::new(RunState::default()));
     let (sink, clock) = (Arc::clone(&seen), *cx.recorder.clock());
     let sampler = Sampler::start(clock, specs.to_vec(), move |kind| {
@@ -39,8 +40,8 @@ pub(super) async fn outside(specs: &[ProbeSpec], cx: &Context<'_>) -> Result<(),
 
 /// Has the agent ask until every probe has had a good answer.
 pub(super) async fn inside(agent: &mut Connected, specs: &[ProbeSpec], cx: &Context<'_>) -> Result<(), StepError> {
-    let trial: Vec<ProbeSpec> =
-        specs.iter().map(|spec| ProbeSpec { name: format!("preflight-{}", spec.name), ..spec.clone() }).collect();
+    let mut trial = over_new_connections(specs);
+    trial.iter_mut().for_each(|spec| spec.name.insert_str(0, "preflight-"));
     agent.sample(&trial).await.map_err(|e| StepError::Agent(Box::new(e)))?;
     let agent = tokio::sync::Mutex::new((agent, RunState::default()));
     let looks = polled(AGAIN, || async {
@@ -55,6 +56,22 @@ pub(super) async fn inside(agent: &mut Connected, specs: &[ProbeSpec], cx: &Cont
     });
     cx.until("first good answer of every probe from inside", looks).await?;
     Ok(())
+}
+
+/// A connection that is made before a node knows its Services leads anywhere, and stays there for as long as somebody answers: who
+/// reuses it would never see that the target has come up. So it is asked over new ones, for all.
+fn over_new_connections(specs: &[ProbeSpec]) -> Vec<ProbeSpec> {
+    let mut all: Vec<ProbeSpec> = Vec::with_capacity(specs.len());
+    for spec in specs {
+        let mut spec = spec.clone();
+        if let KindSpec::Http(_) = spec.kind {
+            spec.connection = Connection::New;
+        }
+        if all.iter().all(|other| other.id() != spec.id()) {
+            all.push(spec);
+        }
+    }
+    all
 }
 
 /// How often what a policy must keep out may get through until that is left to the verdict. Policies take effect a moment after
@@ -108,7 +125,7 @@ pub async fn answers(authority: &str, path: &str, status: u16) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use ferry_probe::{CanarySpec, Connection, Place};
+    use ferry_probe::{CanarySpec, HttpSpec, Place};
     use ferry_record::EventKind;
     use ferry_record::event::{Failure, ProbeInfo, SampleBlock};
     use rstest::rstest;
@@ -125,6 +142,19 @@ mod tests {
             interval: Duration::from_millis(500),
             timeout: Duration::from_secs(1),
         }
+    }
+
+    #[test]
+    fn who_reuses_a_connection_is_asked_for_over_a_new_one() {
+        let http = |name: &str, connection| ProbeSpec {
+            name: name.into(),
+            connection,
+            kind: KindSpec::Http(HttpSpec::new("http://web/")),
+            ..spec(false)
+        };
+        let all = [http("a", Connection::New), http("a", Connection::Reused), http("b", Connection::Reused), spec(true)];
+        let asked: Vec<String> = over_new_connections(&all).iter().map(ProbeSpec::id).collect();
+        assert_eq!(asked, ["a/inside/new", "b/inside/new", "policy/inside/new"]);
     }
 
     /// So many samples, of which the last few are good.
