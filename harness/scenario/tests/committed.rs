@@ -272,7 +272,7 @@ fn committed_suites() -> Suites {
 fn the_suites_are_in_order() {
     let suites = committed_suites();
     let names: Vec<&str> = suites.all().iter().map(|suite| suite.name.as_str()).collect();
-    assert_eq!(names, ["smoke", "ci", "nightly", "floating", "full"]);
+    assert_eq!(names, ["smoke", "ci", "nightly", "weekly", "floating", "full"]);
     let cell = Cell::default();
     for entry in discover(&scenarios()).unwrap() {
         let scenario = entry.scenario.as_ref().unwrap();

@@ -93,7 +93,8 @@ impl Known {
 
     /// Whether a list still has every object that is known, whatever became of its content. What it has besides is new.
     fn keeps(&self, listed: &[ObjectSeen]) -> bool {
-        let listed: BTreeMap<&str, &str> = listed.iter().map(|seen| (seen.object.as_str(), seen.uid.as_str())).collect();
+        let listed: BTreeMap<&str, &str> =
+            listed.iter().map(|seen| (seen.object.as_str(), seen.uid.as_str())).collect();
         self.objects.values().all(|known| listed.get(known.object.as_str()) == Some(&known.uid.as_str()))
     }
 

@@ -152,7 +152,8 @@ mod tests {
             kind: KindSpec::Http(HttpSpec::new("http://web/")),
             ..spec(false)
         };
-        let all = [http("a", Connection::New), http("a", Connection::Reused), http("b", Connection::Reused), spec(true)];
+        let all =
+            [http("a", Connection::New), http("a", Connection::Reused), http("b", Connection::Reused), spec(true)];
         let asked: Vec<String> = over_new_connections(&all).iter().map(ProbeSpec::id).collect();
         assert_eq!(asked, ["a/inside/new", "b/inside/new", "policy/inside/new"]);
     }
