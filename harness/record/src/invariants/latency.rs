@@ -8,10 +8,14 @@ use crate::fold::{Phase, ProbeState, RunState};
 use crate::stats::{Distribution, Percentiles};
 use crate::verdict::{Evidence, Finding, Verdict};
 
-/// Samples that a 99th percentile needs: with fewer it is the highest of them.
+/// Samples that a baseline needs, and a phase for a percentile: with fewer the 90th, too, is one of a handful.
 pub const MIN_SAMPLES: u64 = 100;
 
-/// How much slower p99 may be than in the quiet phase: five times, and at least 200 ms more.
+/// Samples of a phase that a 99th percentile needs: with fewer than five beyond it, one wait for a core decides. Of 107 samples of a
+/// rollout on two cores it was 243 ms, with 28 ms while quiet, and nothing was lost. A phase of fewer is judged by its 90th.
+pub const P99_SAMPLES: u64 = 500;
+
+/// How much slower p99 (or p90) may be than in the quiet phase: five times, and at least 200 ms more.
 ///
 /// A take-over replaces all controllers, and on a cluster of two cores answers wait for a core meanwhile: p99 of 30 to 180 ms
 /// were measured. An answer that lost a packet waits longer: 200 ms is the least retransmission timeout of Linux.
@@ -49,7 +53,7 @@ impl Invariant for Latency {
     }
 
     fn demands(&self) -> &'static str {
-        "in each phase, p99 and the slowest answer of each probe stay near those of the quiet phase"
+        "in each phase, p99 (p90 of fewer than 500 samples) and the slowest answer of each probe stay near those of the quiet phase"
     }
 
     fn judge(&self, run: &RunState) -> Finding {
@@ -118,7 +122,8 @@ fn patience_us(probe: &ProbeState, phase: &PhaseInfo) -> u64 {
 /// What is too slow, a line each.
 fn compare(base: &Percentiles, seen: &Percentiles, samples: u64, patience_us: u64) -> Vec<String> {
     let limits = [
-        ("p99", seen.p99, base.p99, P99.over(base.p99), samples >= MIN_SAMPLES),
+        ("p99", seen.p99, base.p99, P99.over(base.p99), samples >= P99_SAMPLES),
+        ("p90", seen.p90, base.p90, P99.over(base.p90), (MIN_SAMPLES..P99_SAMPLES).contains(&samples)),
         ("slowest", seen.max, base.max, MAX.over(base.max).saturating_add(patience_us), true),
     ];
     let wrong = limits.into_iter().filter(|(_, seen, _, limit, applies)| *applies && seen > limit);
@@ -150,7 +155,8 @@ mod tests {
     #[case::as_before(quiet_first(), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
     #[case::a_little_slower(slow(200, 300, 190), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
     #[case::one_stall(slow(200, 201, 700), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
-    #[case::p99(slow(200, 300, 220), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
+    #[case::a_burst(slow(200, 205, 400), Verdict::Pass, "none of 1 comparison with the quiet phase is slower")]
+    #[case::most(slow(200, 300, 220), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
     #[case::slowest(slow(200, 201, 800), Verdict::Fail, "slower than in the quiet phase: web/outside/new in take over")]
     #[case::within_an_outage_allowed(slow(200, 201, 800).budget(1, 0, 200), Verdict::Pass,
         "none of 1 comparison with the quiet phase is slower")]
@@ -180,11 +186,22 @@ mod tests {
     fn what_is_too_slow_is_told_beside_what_it_was() {
         let finding = Latency.judge(&slow(200, 300, 800).fold());
         insta::assert_snapshot!(finding.details.join("\n"), @r"
-        web/outside/new in take over: p99 802 ms of 200 samples, 1.6 ms while quiet (at most 201 ms)
+        web/outside/new in take over: p90 802 ms of 200 samples, 1.6 ms while quiet (at most 201 ms)
         web/outside/new in take over: slowest 802 ms of 200 samples, 1.6 ms while quiet (at most 751 ms)
         ");
         let few = Latency.judge(&quiet_first().late(100, 60).fold());
         assert_eq!(few.details, ["web/outside/new: 98 good samples in quiet phases, 100 are needed"]);
+    }
+
+    #[rstest]
+    #[case::of_many(500, 1, &["p99 300 ms of 500 samples, 1.0 ms while quiet (at most 201 ms)"])]
+    #[case::of_too_few_for_p99(499, 1, &[])]
+    #[case::p90_of_few(100, 300, &["p90 300 ms of 100 samples, 1.0 ms while quiet (at most 201 ms)"])]
+    #[case::of_next_to_none(99, 300, &[])]
+    fn a_percentile_is_judged_by_samples_beyond_it(#[case] samples: u64, #[case] p90_ms: u64, #[case] wrong: &[&str]) {
+        let base = Percentiles { p50: 1_000, p90: 1_000, p99: 1_000, p999: 1_000, max: 1_000 };
+        let seen = Percentiles { p90: p90_ms * 1_000, p99: 300_000, p999: 300_000, max: 300_000, ..base };
+        assert_eq!(compare(&base, &seen, samples, 0), wrong);
     }
 
     #[rstest]
