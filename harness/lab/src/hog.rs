@@ -10,13 +10,19 @@ use crate::run::RunScope;
 const SHARES: i64 = 262_144;
 
 /// Busy loops, one for each processor, which end by themselves even if nobody is left to end them.
-const LOOPS: &str = r#"for each in $(seq "$(nproc)"); do timeout "$0" sh -c 'while :; do :; done' & done; wait"#;
+/// A loop that did not last until it was ended (`timeout` says so by 124) has taken nothing from anybody.
+const LOOPS: &str = r#"
+set -eu
+all=
+for each in $(seq "$(nproc)"); do timeout "$0" sh -c 'while :; do :; done' & all="$all $!"; done
+test -n "$all"
+for each in $all; do code=0; wait "$each" || code=$?; test "$code" = 124; done"#;
 
 /// Starves everything on the machine for `time`, in a container from `image`, which needs a shell and coreutils. All of the run's
 /// own containers and, if it is on that machine, the process that calls this share what is left: less than a hundredth.
 ///
 /// # Errors
-/// When the container cannot be started, waited for, or removed.
+/// When the container cannot be started, waited for, or removed, and when its image cannot do what it is for.
 pub async fn starve(engine: &Engine, run: &RunScope, image: &str, time: Duration) -> Result<(), ContainerError> {
     let spec = ContainerSpec {
         role: "hog".into(),
@@ -27,12 +33,37 @@ pub async fn starve(engine: &Engine, run: &RunScope, image: &str, time: Duration
         ..Default::default()
     };
     let hog = Container::start(engine, run, spec).await?;
-    hog.at().exit_code().await?;
-    hog.remove().await
+    let code = hog.at().exit_code().await?;
+    let container = hog.at().name.clone();
+    hog.remove().await?;
+    if code == 0 {
+        return Ok(());
+    }
+    Err(ContainerError::Ended { container, image: image.into(), purpose: "take the processors away", code })
 }
 
 /// A group beside those of users, services and containers, and not among the containers: weights count against siblings alone.
 fn above_all(info: &EngineInfo) -> Cgroup {
     let parent = if info.cgroup_driver == "systemd" { "-.slice" } else { "/" };
     Cgroup { parent: parent.into(), cpu_shares: SHARES }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Command;
+
+    use rstest::rstest;
+
+    use super::LOOPS;
+
+    #[rstest]
+    #[case::whole("", true)]
+    #[case::no_coreutils("PATH=/nonexistent;", false)]
+    #[case::loops_that_end_at_once("timeout() { :; };", false)]
+    #[case::no_processors("seq() { :; };", false)]
+    fn nothing_taken_is_no_success(#[case] before: &str, #[case] taken: bool) {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("{before}{LOOPS}"), "0.1"]);
+        assert_eq!(shell.output().unwrap().status.success(), taken);
+    }
 }

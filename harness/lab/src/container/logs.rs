@@ -61,7 +61,10 @@ impl ContainerRef {
             Some(Ok(answer)) => Ok(answer.status_code),
             Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => Ok(code),
             Some(Err(source)) => Err(self.error("wait for the end of", source)),
-            None => Ok(0),
+            None => {
+                let unsaid = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the engine did not say how it ended");
+                Err(self.error("wait for the end of", bollard::errors::Error::IOError { err: unsaid }))
+            }
         }
     }
 }

@@ -85,6 +85,18 @@ pub enum ContainerError {
         /// Its addresses now.
         after: BTreeMap<String, String>,
     },
+    /// What it was started for ended badly.
+    #[error("container {container}, started from {image} to {purpose}, ended with exit code {code} instead of 0")]
+    Ended {
+        /// The container.
+        container: String,
+        /// Its image.
+        image: String,
+        /// What it was to do.
+        purpose: &'static str,
+        /// What its process ended with.
+        code: i64,
+    },
     /// A port that should be published is not.
     #[error("port {port} of container {container} is not published on the host")]
     NotPublished {
