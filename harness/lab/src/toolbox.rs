@@ -3,6 +3,8 @@
 //! It sees the cluster, the git server and the registry under the names that pods use, so one URL serves everywhere, and the
 //! host needs none of these tools.
 
+use std::sync::Arc;
+
 use crate::container::{Container, ContainerError, ContainerRef, ContainerSpec, Exec, File};
 use crate::engine::Engine;
 use crate::git::GitServer;
@@ -10,7 +12,7 @@ use crate::network::Network;
 use crate::registry::Registry;
 use crate::run::RunScope;
 
-/// Where the tools find the cluster, inside the toolbox.
+/// Where the tools find the cluster, the first where there are several, inside the toolbox.
 pub const KUBECONFIG: &str = "/etc/ferry/kubeconfig";
 /// The private key for the git server, inside the toolbox.
 pub const SSH_KEY: &str = "/etc/ferry/id_ed25519";
@@ -20,10 +22,12 @@ pub const DOCKER_CONFIG: &str = "/etc/ferry/docker";
 const KNOWN_HOSTS: &str = "/etc/ferry/known_hosts";
 const GIT_CREDENTIALS: &str = "/etc/ferry/git-credentials";
 
-/// A running toolbox.
-#[derive(Debug)]
+/// A running toolbox, whose tools speak to one cluster.
+#[derive(Debug, Clone)]
 pub struct Toolbox {
-    container: Container,
+    container: Arc<Container>,
+    /// Where they find it.
+    kubeconfig: String,
 }
 
 impl Toolbox {
@@ -43,7 +47,14 @@ impl Toolbox {
             network: network.name.clone(),
             ..Default::default()
         };
-        Ok(Self { container: Container::start(engine, run, spec).await? })
+        let container = Arc::new(Container::start(engine, run, spec).await?);
+        Ok(Self { container, kubeconfig: KUBECONFIG.into() })
+    }
+
+    /// The same container, whose tools speak to another cluster of that name.
+    #[must_use]
+    pub fn beside(&self, cluster: &str) -> Self {
+        Self { container: Arc::clone(&self.container), kubeconfig: format!("{KUBECONFIG}-{cluster}") }
     }
 
     /// The toolbox's container.
@@ -57,7 +68,7 @@ impl Toolbox {
     /// # Errors
     /// When the engine refuses.
     pub async fn know_cluster(&self, kubeconfig: &str) -> Result<(), ContainerError> {
-        self.container().upload(&[File::private(KUBECONFIG, kubeconfig)]).await
+        self.container().upload(&[File::private(self.kubeconfig.as_str(), kubeconfig)]).await
     }
 
     /// Gives its tools the git server's and the registry's credentials.
@@ -81,7 +92,7 @@ impl Toolbox {
         let ssh = format!("ssh -i {SSH_KEY} -o IdentitiesOnly=yes -o UserKnownHostsFile={KNOWN_HOSTS}");
         self.container()
             .exec(command)
-            .env("KUBECONFIG", KUBECONFIG)
+            .env("KUBECONFIG", &self.kubeconfig)
             .env("DOCKER_CONFIG", DOCKER_CONFIG)
             .env("GIT_SSH_COMMAND", &ssh)
             .env("GIT_CONFIG_COUNT", "1")

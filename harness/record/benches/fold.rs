@@ -77,6 +77,7 @@ fn started() -> RunStarted {
         cell: "k8s_1_34::kind".into(),
         ferry: "0.1.0".into(),
         wall: "2026-11-21T12:00:00Z".parse().expect("a time"),
+        clusters: vec![],
         phases: vec![phase("quiet", PhaseRole::Quiet), phase("take over", PhaseRole::Scenario)],
         invariants: invariants::names().map(str::to_owned).collect(),
         rules: vec![],

@@ -5,7 +5,7 @@
 
 mod changes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::cluster::Parts;
@@ -97,6 +97,8 @@ impl fmt::Display for Cause {
 pub struct Causes {
     /// By time; distances are not yet known.
     all: Vec<Cause>,
+    /// The run for each cluster beside the first, and its causes.
+    beside: BTreeMap<String, (RunState, Causes)>,
 }
 
 impl Causes {
@@ -104,18 +106,32 @@ impl Causes {
     pub fn new(run: &RunState) -> Self {
         let mut all = changes::all(run);
         all.sort_by_key(|cause| cause.at);
-        Self { all }
+        let others = run.views().into_iter().skip(1).filter_map(|view| {
+            let run = view.run.into_owned();
+            let causes = Self::new(&run);
+            Some((view.cluster?.to_owned(), (run, causes)))
+        });
+        Self { all, beside: others.collect() }
+    }
+
+    /// The run for the cluster that a probe asks, and the causes there.
+    fn asked<'a>(&'a self, run: &'a RunState, probe: &str) -> (&'a RunState, &'a [Cause]) {
+        match run.beside_of(probe).and_then(|cluster| self.beside.get(cluster)) {
+            Some((run, causes)) => (run, &causes.all),
+            None => (run, &self.all),
+        }
     }
 
     /// What happened around an outage of a probe, most likely first: the step that was going on comes last, and is always
     /// named.
     pub fn of(&self, run: &RunState, probe: &str, outage: &Outage) -> Vec<Cause> {
+        let (run, all) = self.asked(run, probe);
         let info = run.probes.get(probe).and_then(|probe| probe.info.as_ref());
         let first = outage.span.from;
         let around = Interval::new(first.saturating_sub(BEFORE), outage.span.to.saturating_add(AFTER));
 
-        let start = self.all.partition_point(|cause| cause.at < around.from);
-        let near = self.all[start..].iter().take_while(|cause| cause.at < around.to).cloned();
+        let start = all.partition_point(|cause| cause.at < around.from);
+        let near = all[start..].iter().take_while(|cause| cause.at < around.to).cloned();
         let faults = changes::faults(run, around);
         let step = run.step_at(first).map(|step| Cause {
             kind: CauseKind::Step,
@@ -168,7 +184,7 @@ impl Causes {
         if !named.is_empty() {
             return Some(format!("likely: {}", named.join("; ")));
         }
-        run.cluster.is_watched().then(|| "nothing that is watched changed around it".to_owned())
+        self.asked(run, probe).0.cluster.is_watched().then(|| "nothing that is watched changed around it".to_owned())
     }
 }
 

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::{ErrorLine, Notice, ObjectSeen};
 
+mod beside;
 mod frame;
 
-pub use frame::{Budget, Expectation, OwnRule, PhaseInfo, PhaseRole, RunStarted};
+pub use frame::{Budget, ClusterInfo, Expectation, OwnRule, PhaseInfo, PhaseRole, RunStarted};
 
 /// Version of the record's format, in [`RunStarted::format`].
 pub const FORMAT: u32 = 1;
@@ -234,6 +235,13 @@ pub enum EventKind {
     Cancelled {
         /// `SIGINT`, `SIGTERM`, a key, …
         by: String,
+    },
+    /// Something of a cluster beside the run's first one.
+    Beside {
+        /// The cluster, one of [`RunStarted::clusters`].
+        cluster: String,
+        /// What is told of it; as if the run had no other.
+        told: Box<EventKind>,
     },
     /// The judgement over everything before it.
     Verdict(crate::verdict::Judgement),

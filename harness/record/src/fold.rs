@@ -3,6 +3,7 @@
 //! The terminal applies events as they happen, `ferry report` from a file; both then hold the same [`RunState`]. Its size
 //! is bounded by the run's shape (phases, steps, probes, objects), not by its samples.
 
+mod beside;
 mod cluster;
 mod commits;
 mod doubt;
@@ -18,6 +19,7 @@ use crate::fmt;
 use crate::intervals::{Interval, IntervalSet, Outage};
 use crate::verdict::Judgement;
 
+pub use beside::View;
 pub use cluster::{AgentClock, ClusterState, Fault, Gap, History, Latest, LogRead, SelfProof, State, Watch};
 pub use commits::{Applied, Commit};
 pub use ownership::{Change, Ownership, owners};
@@ -143,8 +145,10 @@ pub struct RunState {
     pub facts: BTreeMap<String, String>,
     /// Probes by name.
     pub probes: BTreeMap<String, ProbeState>,
-    /// What is known of the cluster up to the verdict.
+    /// What is known of the cluster up to the verdict; of the first, where there are several.
     pub cluster: ClusterState,
+    /// What is known of the others, by their names.
+    pub beside: BTreeMap<String, ClusterState>,
     /// The latest 5,000 log lines.
     pub log: Vec<LogLine>,
     /// Troubles of the lab.
@@ -172,7 +176,7 @@ impl RunState {
         }
         if self.judged.is_none() && !matches!(event.kind, EventKind::Verdict(_)) {
             self.looked_until = self.now;
-            self.cluster.apply(event);
+            self.of_clusters(event);
         }
         match &event.kind {
             EventKind::RunStarted(run) => {
@@ -278,6 +282,7 @@ impl RunState {
             | EventKind::LogRead { .. }
             | EventKind::Committed { .. }
             | EventKind::Fault { .. }
+            | EventKind::Beside { .. }
             | EventKind::SelfProof { .. }
             | EventKind::AgentClock { .. } => {}
         }

@@ -2,6 +2,7 @@
 
 mod budget;
 mod crds_kept;
+mod each_cluster;
 mod evidence;
 mod faults_seen;
 mod images;
@@ -52,6 +53,11 @@ pub trait Invariant: Sync {
         false
     }
 
+    /// Whether it is judged for each cluster of the run, and not once for all of them.
+    fn of_each_cluster(&self) -> bool {
+        self.reads_watches()
+    }
+
     /// What it says about a run.
     fn judge(&self, run: &RunState) -> Finding;
 }
@@ -90,7 +96,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// does not know is not passed over: it makes the run inconclusive.
 pub fn judge(run: &RunState) -> Vec<Finding> {
     let own = run.started.as_ref().map_or(&[][..], |s| &s.rules);
-    let known = TABLE.iter().filter(|rule| rule.always(run) || is_asked(run, rule.name())).map(|rule| rule.judge(run));
+    let known = TABLE.iter().filter(|rule| rule.always(run) || is_asked(run, rule.name())).map(|rule| {
+        match rule.of_each_cluster() {
+            true => each_cluster::judge(run, |run| rule.judge(run)),
+            false => rule.judge(run),
+        }
+    });
     let is_known = |name: &str| names().any(|known| known == name) || own.iter().any(|rule| rule.name == name);
     let mut unknown: Vec<&str> = asked(run).filter(|name| !is_known(name)).collect();
     unknown.sort_unstable();

@@ -134,6 +134,7 @@ fn for_each_text(kind: &mut EventKind, f: &mut dyn FnMut(&mut String)) {
         EventKind::ErrorLogged(line) => f(&mut line.message),
         EventKind::LogRead { broken, .. } => broken.iter_mut().for_each(f),
         EventKind::Fault { target, .. } => f(target),
+        EventKind::Beside { told, .. } => for_each_text(told, f),
         EventKind::SelfProof { message, .. } => f(message),
         EventKind::ProbeStarted(info) => f(&mut info.target),
         EventKind::Samples(block) => {

@@ -1,5 +1,6 @@
 //! A small record to change in tests: a cluster, two phases with three steps, one probe of 400 samples, nothing wrong.
 
+mod beside;
 mod cluster;
 
 use std::collections::BTreeMap;
@@ -51,6 +52,7 @@ impl Record {
                 cell: "k8s_1_34::kind".into(),
                 ferry: "0.1.0".into(),
                 wall: "2026-11-21T12:00:00Z".parse().unwrap(),
+                clusters: vec![],
                 phases: vec![phase("bootstrap", 1), phase("take over", 2)],
                 invariants: vec!["no-lost-request".into()],
                 rules: vec![],

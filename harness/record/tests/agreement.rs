@@ -43,6 +43,7 @@ fn started() -> EventKind {
         cell: "k8s_1_34::kind".into(),
         ferry: "0.1.0".into(),
         wall: "2026-11-21T12:00:00Z".parse().unwrap(),
+        clusters: vec![],
         phases: vec![
             phase("bootstrap", PhaseRole::Scenario, 0),
             phase("quiet", PhaseRole::Quiet, 0),

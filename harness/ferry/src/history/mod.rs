@@ -238,6 +238,7 @@ mod tests {
             cell: "k8s_1_34::kind".into(),
             ferry: "0.1.0".into(),
             wall: "2026-11-21T12:00:00Z".parse().unwrap(),
+            clusters: vec![],
             phases: vec![phase("bootstrap", PhaseRole::Scenario), phase("quiet", PhaseRole::Quiet)],
             invariants: vec![],
             rules: vec![],

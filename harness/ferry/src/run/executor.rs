@@ -8,7 +8,7 @@ use ferry_record::event::{Outcome, Place};
 use ferry_scenario::Scenario;
 use ferry_scenario::Spanned;
 use ferry_scenario::model::Phase;
-use ferry_scenario::probes::From;
+use ferry_scenario::probes::{From, Probe};
 use ferry_scenario::steps::Step;
 use futures::FutureExt;
 use futures::future::{Either, LocalBoxFuture};
@@ -35,10 +35,8 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Executor<'a> {
     /// What is carried out.
     pub scenario: &'a Scenario,
-    /// The lab's servers and tools.
-    pub stage: &'a Stage,
-    /// The cluster's API.
-    pub cluster: &'a Cluster,
+    /// The clusters, the first one first.
+    pub sites: &'a [Site<'a>],
     /// The repository.
     pub fleet: &'a Fleet<'a>,
     /// The record.
@@ -52,10 +50,23 @@ pub struct Executor<'a> {
     next_step: AtomicUsize,
 }
 
+/// One of the run's clusters.
+#[derive(Debug)]
+pub struct Site<'a> {
+    /// The lab's servers and tools.
+    pub stage: &'a Stage,
+    /// The cluster's API.
+    pub cluster: Cluster,
+    /// The record, as far as it is told of this cluster.
+    pub recorder: Recorder,
+}
+
 /// Where a step is carried out.
 #[derive(Debug, Clone, Copy)]
 struct Within {
     phase: usize,
+    /// Which of the clusters.
+    site: usize,
     /// The step around it, if any.
     parent: Option<usize>,
 }
@@ -102,8 +113,7 @@ impl<'a> Executor<'a> {
     /// An executor that has done nothing yet.
     pub fn new(
         scenario: &'a Scenario,
-        stage: &'a Stage,
-        cluster: &'a Cluster,
+        sites: &'a [Site<'a>],
         fleet: &'a Fleet<'a>,
         recorder: &'a Recorder,
         cancel: CancellationToken,
@@ -111,8 +121,7 @@ impl<'a> Executor<'a> {
     ) -> Self {
         Self {
             scenario,
-            stage,
-            cluster,
+            sites,
             fleet,
             recorder,
             cancel,
@@ -129,7 +138,7 @@ impl<'a> Executor<'a> {
         let mut outcome = Outcome::Done;
         for (index, stretch) in self.frame.course(self.scenario).into_iter().enumerate() {
             self.recorder.emit(EventKind::PhaseStarted { phase: index });
-            let own = Within { phase: index, parent: None };
+            let own = Within { phase: index, site: 0, parent: None };
             outcome = match stretch {
                 Stretch::Phase(phase) if index == 0 => self.first(own, phase, outcome).await,
                 Stretch::Phase(phase) => self.steps(own, &phase.steps, outcome).await,
@@ -185,16 +194,27 @@ impl<'a> Executor<'a> {
     }
 
     async fn prove(&self) {
-        if self.frame.self_proof {
-            proof::prove(self.stage, self.cluster, self.recorder).await;
+        // The samplers are the same for all clusters.
+        if let (true, Some(first)) = (self.frame.self_proof, self.sites.first()) {
+            proof::prove(first.stage, &first.cluster, self.recorder).await;
         }
     }
 
     /// Agents on the nodes, where a probe asks from inside.
     async fn bring_agents(&self) -> Result<(), AgentError> {
-        match self.scenario.probes.iter().any(|probe| probe.asks_from(From::Inside)) {
-            true => agent::deploy(self.cluster).await,
-            false => Ok(()),
+        let asked = |site: &&Site<'_>| {
+            let mut probes = self.scenario.probes.iter();
+            probes.any(|probe| probe.asks_from(From::Inside) && self.asks(probe, site))
+        };
+        futures::future::try_join_all(self.sites.iter().filter(asked).map(|site| agent::deploy(&site.cluster))).await?;
+        Ok(())
+    }
+
+    /// Whether a probe asks a cluster.
+    fn asks(&self, probe: &Probe, site: &Site<'_>) -> bool {
+        match probe.question().cluster() {
+            Some(cluster) => cluster.as_str() == site.stage.name(),
+            None => self.sites.first().is_some_and(|first| first.stage.name() == site.stage.name()),
         }
     }
 
@@ -249,6 +269,13 @@ impl<'a> Executor<'a> {
     async fn carry_out(&self, number: usize, limit: Duration, inner: Within, step: &Step) -> Outcome {
         match step {
             Step::Include(include) => self.steps(inner, &include.steps, Outcome::Done).await,
+            Step::On(on) => match self.sites.iter().position(|site| site.stage.name() == on.cluster.as_str()) {
+                Some(site) => self.steps(Within { site, ..inner }, &on.steps, Outcome::Done).await,
+                None => Outcome::Failed {
+                    error: format!("there is no cluster {}", on.cluster),
+                    hint: Some("run `ferry lint`".into()),
+                },
+            },
             Step::Parallel(parallel) => {
                 let branches = parallel.0.iter().map(|branch| self.one(inner, branch, &Outcome::Done));
                 let outcomes = futures::future::join_all(branches).await;
@@ -272,7 +299,8 @@ impl<'a> Executor<'a> {
                 failed_as_expected(self.one(inner, &expected.step, &Outcome::Done).await, &expected.message)
             }
             single => {
-                let context = self.context(number, limit);
+                let Some(site) = self.sites.get(inner.site) else { return Outcome::Skipped };
+                let context = self.context(site, number, limit);
                 self.guarded(limit, steps::execute(single, &context)).await
             }
         }
@@ -280,13 +308,20 @@ impl<'a> Executor<'a> {
 
     async fn start_probing(&mut self) -> Outcome {
         let title = "start probing".to_string();
-        let within = Within { phase: 0, parent: None };
+        let within = Within { phase: 0, site: 0, parent: None };
         let number = self.announce(within, "probe", title, None, probing::TARGET_DEADLINE);
-        let context = self.context(number, probing::TARGET_DEADLINE);
+        let places: Vec<_> = self
+            .sites
+            .iter()
+            .map(|site| {
+                let probes = self.scenario.probes.iter().filter(|probe| self.asks(probe, site)).collect();
+                (self.context(site, number, probing::TARGET_DEADLINE), probes)
+            })
+            .collect();
         let mut started = None;
         let outcome = self
             .guarded(probing::TARGET_DEADLINE, async {
-                started = Some(probing::start(&context).await?);
+                started = Some(probing::start(&places).await?);
                 Ok(())
             })
             .await;
@@ -297,19 +332,19 @@ impl<'a> Executor<'a> {
 
     fn announce(&self, within: Within, kind: &str, title: String, place: Option<Place>, limit: Duration) -> usize {
         let step = self.next_step.fetch_add(1, Ordering::Relaxed);
-        let Within { phase, parent } = within;
+        let Within { phase, parent, .. } = within;
         let deadline = u64::try_from(limit.as_nanos()).ok();
         self.recorder.emit(EventKind::StepStarted { step, phase, kind: kind.into(), title, place, deadline, parent });
         step
     }
 
-    fn context(&self, step: usize, within: Duration) -> Context<'_> {
+    fn context<'s>(&'s self, site: &'s Site<'_>, step: usize, within: Duration) -> Context<'s> {
         Context {
             scenario: self.scenario,
-            stage: self.stage,
-            cluster: self.cluster,
+            stage: site.stage,
+            cluster: &site.cluster,
             fleet: self.fleet,
-            recorder: self.recorder,
+            recorder: &site.recorder,
             probing: self.probing.as_ref(),
             snapshots: &self.snapshots,
             step,

@@ -18,10 +18,13 @@ use ferry_lab::reaper::Reaper;
 use ferry_lab::run::RunScope;
 use ferry_probe::Clock;
 use ferry_record::codec::RecordWriter;
-use ferry_record::event::{Expectation, OwnRule, RunStarted};
+use ferry_record::event::{ClusterInfo, Expectation, OwnRule, RunStarted};
 use ferry_record::redact::Redactor;
 use ferry_record::{EventKind, Judgement, Verdict};
 use ferry_scenario::model::ExpectedVerdict;
+use ferry_scenario::probes::Probe;
+use ferry_scenario::text::Name;
+use ferry_scenario::{Scenario, Spanned};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Keep, RunArgs};
@@ -34,7 +37,7 @@ use crate::view::Screen;
 use crate::view::bars::{Bars, word};
 use crate::watches;
 use course::{Frame, Stretch};
-use executor::Executor;
+use executor::{Executor, Site};
 use fleet::{FLUX_SYSTEM, Fleet};
 use recorder::{Dispatcher, Recorder};
 use stage::{Plot, Stage};
@@ -121,14 +124,22 @@ impl Job<'_> {
         };
         let _watchdog = watchdog::start(built, recorder.clone(), cancel.clone());
         let Some(stage) = &lab.stage else { return Ok(()) };
-        let cluster =
-            Cluster::connect(stage.kubeconfig()).await.map_err(|e| Problem::infra("the new cluster").because(e))?;
-        let watches = watches::start(cluster.client.clone(), recorder.clone(), FLUX_SYSTEM, cancel.clone());
+        let mut sites = vec![];
+        for stage in stage.all() {
+            let cluster = Cluster::connect(stage.kubeconfig()).await;
+            let cluster = cluster.map_err(|e| Problem::infra("the new cluster").because(e))?;
+            let recorder = if sites.is_empty() { recorder.clone() } else { recorder.beside(stage.name()) };
+            sites.push(Site { stage, cluster, recorder });
+        }
+        let watch = |site: &Site<'_>| {
+            watches::start(site.cluster.client.clone(), site.recorder.clone(), FLUX_SYSTEM, cancel.clone())
+        };
+        let watches: Vec<_> = sites.iter().map(watch).collect();
         let fleet = Fleet::of(stage.toolbox());
         // Ends in order when it is cancelled, so that the last samples are in the record.
         let frame = Frame::of(&scenario.scenario, &self.arguments.proof);
-        Executor::new(&scenario.scenario, stage, &cluster, &fleet, recorder, cancel.clone(), frame).run().await;
-        watches.stop().await;
+        Executor::new(&scenario.scenario, &sites, &fleet, recorder, cancel.clone(), frame).run().await;
+        futures::future::join_all(watches.into_iter().map(watches::Watches::stop)).await;
         Ok(())
     }
 
@@ -162,7 +173,7 @@ impl Job<'_> {
         lab.reaper = Some(teardown::start_reaper(ferry, scope)?);
         let node = stage::node(&scenario.scenario, &scenario.cell, &profile, &bundle)?;
         let work = async {
-            let plot = lab.plot.insert(Plot::stake(&engine, scope, prepared, profile, node).await?);
+            let plot = lab.plot.insert(Plot::stake(&engine, scope, prepared, profile, node, &scenario.scenario).await?);
             plot.build(folder, &scenario.scenario, recorder).await
         };
         lab.stage = Some(recorder.activity("cluster", work).await?);
@@ -193,7 +204,7 @@ async fn finish(
     if let Some(engine) = &lab.engine {
         let worth_a_look = !judgement.as_expected && judgement.verdict != Verdict::Cancelled;
         if let (Some(plot), true) = (&lab.plot, worth_a_look) {
-            teardown::collect_logs(plot.provider.as_ref(), &scope, &recorder).await;
+            teardown::collect_logs(plot.provider.as_ref(), &plot.clusters, &scope, &recorder).await;
         }
         if stays {
             teardown::keep(engine, &scope, lab.stage.as_ref(), &recorder).await;
@@ -259,6 +270,7 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
         cell: loaded.cell.to_string(),
         ferry: env!("CARGO_PKG_VERSION").into(),
         wall: jiff::Timestamp::now(),
+        clusters: clusters(scenario),
         phases: around.course(scenario).iter().map(Stretch::info).collect(),
         invariants: scenario.invariants.iter().filter_map(|i| i.known()).map(|i| i.as_str().into()).collect(),
         rules: scenario.invariants.iter().filter_map(|i| i.own()).map(own_rule).collect(),
@@ -267,6 +279,19 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
         expect,
         host,
     }
+}
+
+/// The run's clusters with the probes that ask them, where there are several.
+fn clusters(scenario: &Scenario) -> Vec<ClusterInfo> {
+    let of = |index: usize, name: &Name| {
+        let asks = |probe: &&Spanned<Probe>| match probe.question().cluster() {
+            Some(cluster) => cluster.value == *name,
+            None => index == 0,
+        };
+        let probes = scenario.probes.iter().filter(asks).map(|probe| probe.name().to_string());
+        ClusterInfo { name: name.to_string(), probes: probes.collect() }
+    };
+    scenario.clusters.iter().enumerate().map(|(index, name)| of(index, &name.value)).collect()
 }
 
 /// A rule of the scenario's own, as the record keeps it.

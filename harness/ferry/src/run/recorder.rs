@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub struct Recorder {
     clock: Clock,
     sender: mpsc::Sender<Message>,
     redactor: Redactor,
+    /// The cluster that it speaks of, where that is not the run's first.
+    cluster: Option<Arc<str>>,
 }
 
 enum Message {
@@ -104,14 +107,24 @@ pub fn start(
         view.close(&closed.state);
         closed
     })?;
-    let recorder = Recorder { clock, sender: sender.clone(), redactor };
+    let recorder = Recorder { clock, sender: sender.clone(), redactor, cluster: None };
     Ok((recorder, Dispatcher { thread, sender }))
 }
 
 impl Recorder {
     /// Notes an event now. After the record is closed this does nothing.
     pub fn emit(&self, kind: EventKind) {
+        let kind = match &self.cluster {
+            Some(cluster) => kind.beside(cluster),
+            None => kind,
+        };
         let _ = self.sender.send(Message::Event(Event { t: self.clock.now(), kind }));
+    }
+
+    /// A handle for whoever speaks of a cluster beside the run's first.
+    #[must_use]
+    pub fn beside(&self, cluster: &str) -> Self {
+        Self { cluster: Some(cluster.into()), ..self.clone() }
     }
 
     /// The run's clock.

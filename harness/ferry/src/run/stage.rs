@@ -49,8 +49,8 @@ const DNS: &str = "busybox-image";
 /// The image, in every node, of the pod that proves that names resolve.
 const DNS_IMAGE: &str = "registry.ferry:5000/lab/busybox:v1";
 
-/// What a run's only cluster is called.
-pub const CLUSTER: &str = "main";
+/// What a run's cluster is called where there is only one.
+const CLUSTER: &str = "main";
 
 /// The probe agent's image, by which its manifest names it.
 pub const AGENT_IMAGE: &str = "ferry.local/agent:dev";
@@ -76,23 +76,28 @@ pub struct Plot {
     network: Network,
     /// Whom the OCI registry lets in. Known before it starts, as some nodes must know it when they boot.
     credentials: Credentials,
-    /// Makes the cluster.
+    /// Names of the clusters, the first one first.
+    pub clusters: Vec<String>,
+    /// Makes the clusters.
     pub provider: Arc<dyn Provider>,
 }
 
-/// The whole lab of one run, ready for its scenario.
+/// The whole lab of one run, ready for its scenario, as it is around one of its clusters.
 #[derive(Debug)]
 pub struct Stage {
     engine: Engine,
     scope: RunScope,
     scenarios: PathBuf,
-    git: GitServer,
-    registry: Registry,
+    git: Arc<GitServer>,
+    registry: Arc<Registry>,
     toolbox: Toolbox,
     toolbox_image: String,
+    name: String,
     cluster: LabCluster,
     provider: Arc<dyn Provider>,
     profile: Profile,
+    /// The same around the run's other clusters.
+    others: Vec<Stage>,
 }
 
 /// Ending of the name of kind's nodes that have its own pod network.
@@ -205,6 +210,7 @@ impl Plot {
         prepared: Prepared,
         profile: Profile,
         node: String,
+        scenario: &Scenario,
     ) -> Result<Self, Problem> {
         let network = Network::create(engine, scope).await.map_err(|e| broken("the run's network", e))?;
         let (engine, run) = (engine.clone(), scope.clone());
@@ -216,19 +222,40 @@ impl Plot {
             ProviderName::K3s => Arc::new(K3s { engine: engine.clone(), run, network: network.clone() }),
         };
         let credentials = Credentials::random("flux");
-        Ok(Self { engine, scope: scope.clone(), prepared, profile, node, network, credentials, provider })
+        let scope = scope.clone();
+        let clusters = clusters(scenario);
+        Ok(Self { engine, scope, prepared, profile, node, network, credentials, clusters, provider })
     }
 
-    /// Builds everything: the servers, with the fleet pushed, while the cluster boots.
+    /// Builds everything: the servers, with the fleet pushed, while the clusters boot.
     pub async fn build(&self, scenarios: &Path, scenario: &Scenario, recorder: &Recorder) -> Result<Stage, Problem> {
-        let ((git, registry, toolbox), cluster) =
-            tokio::try_join!(self.servers(scenarios, scenario, recorder), self.cluster(scenario, recorder))?;
-        let known = toolbox.know_cluster(&cluster.internal_kubeconfig.0);
-        known.await.map_err(|e| broken("the toolbox", e))?;
-        let (scenarios, profile) = (scenarios.to_path_buf(), self.profile.clone());
-        let (engine, scope, provider) = (self.engine.clone(), self.scope.clone(), self.provider.clone());
-        let toolbox_image = self.prepared.image("toolbox")?.into();
-        Ok(Stage { engine, scope, scenarios, git, registry, toolbox, toolbox_image, cluster, provider, profile })
+        let booting = self.clusters.iter().map(|name| self.cluster(name, scenario, recorder));
+        let ((git, registry, toolbox), booted) =
+            tokio::try_join!(self.servers(scenarios, scenario, recorder), futures::future::try_join_all(booting))?;
+        let (git, registry) = (Arc::new(git), Arc::new(registry));
+        let mut stages = Vec::new();
+        for (name, cluster) in self.clusters.iter().zip(booted) {
+            let toolbox = if stages.is_empty() { toolbox.clone() } else { toolbox.beside(name) };
+            let known = toolbox.know_cluster(&cluster.internal_kubeconfig.0);
+            known.await.map_err(|e| broken("the toolbox", e))?;
+            stages.push(Stage {
+                engine: self.engine.clone(),
+                scope: self.scope.clone(),
+                scenarios: scenarios.to_path_buf(),
+                git: Arc::clone(&git),
+                registry: Arc::clone(&registry),
+                toolbox,
+                toolbox_image: self.prepared.image("toolbox")?.into(),
+                name: name.clone(),
+                cluster,
+                provider: self.provider.clone(),
+                profile: self.profile.clone(),
+                others: vec![],
+            });
+        }
+        let mut stages = stages.into_iter();
+        let first = stages.next().ok_or_else(|| Problem::infra("a run has a cluster"))?;
+        Ok(Stage { others: stages.collect(), ..first })
     }
 
     async fn servers(
@@ -258,15 +285,15 @@ impl Plot {
         Ok((git, registry, toolbox))
     }
 
-    /// The cluster, usable, with the demo workload's image on its nodes.
-    async fn cluster(&self, scenario: &Scenario, recorder: &Recorder) -> Result<LabCluster, Problem> {
+    /// A cluster, usable, with the demo workload's image on its nodes.
+    async fn cluster(&self, name: &str, scenario: &Scenario, recorder: &Recorder) -> Result<LabCluster, Problem> {
         // kind's nodes hold it from the start.
         let images = match self.profile.provider {
             ProviderName::Kind => vec![],
             ProviderName::K3s => vec![(self.prepared.image(DNS)?.into(), DNS_IMAGE.into())],
         };
         let request = ClusterRequest {
-            name: CLUSTER.into(),
+            name: name.into(),
             profile: self.profile.clone(),
             node_image: self.prepared.image(&self.node)?.into(),
             images,
@@ -276,24 +303,44 @@ impl Plot {
             deadlines: Deadlines::default(),
         };
         let not_yet = |why: ferry_lab::cluster::NotUsableYet| {
-            let message = format!("not yet: {}: {}", why.stage, why.reason);
+            let of = if self.clusters.len() > 1 { format!("{name}: ") } else { String::new() };
+            let message = format!("not yet: {of}{}: {}", why.stage, why.reason);
             recorder.emit(EventKind::Log { level: Level::Debug, message });
         };
         let cluster =
             self.provider.create(&request, &not_yet).await.map_err(|e| {
                 broken("the cluster", e).hint("`--keep on-failure` leaves it to be looked at".to_string())
             })?;
-        recorder.fact("cluster", &cluster.name);
+        let first = self.clusters.first().is_some_and(|first| first == name);
+        recorder.fact(&if first { "cluster".to_owned() } else { format!("cluster.{name}") }, &cluster.name);
         let agent = asks_from_inside(scenario).then_some((AGENT, AGENT_IMAGE));
-        for (component, name) in [(WORKLOAD, WORKLOAD_IMAGE)].into_iter().chain(agent) {
-            let loaded = self.provider.load_image(&cluster, self.prepared.image(component)?, name).await;
-            loaded.map_err(|e| broken(&format!("the image {name} could not be loaded into the nodes"), e))?;
+        for (component, image) in [(WORKLOAD, WORKLOAD_IMAGE)].into_iter().chain(agent) {
+            let loaded = self.provider.load_image(&cluster, self.prepared.image(component)?, image).await;
+            loaded.map_err(|e| broken(&format!("the image {image} could not be loaded into the nodes"), e))?;
         }
         Ok(cluster)
     }
 }
 
+/// Names of the clusters that a run of a scenario has, the first one first.
+fn clusters(scenario: &Scenario) -> Vec<String> {
+    match scenario.clusters.as_slice() {
+        [] => vec![CLUSTER.to_owned()],
+        several => several.iter().map(|name| name.to_string()).collect(),
+    }
+}
+
 impl Stage {
+    /// The lab around each of the run's clusters, the first one first.
+    pub fn all(&self) -> impl Iterator<Item = &Stage> {
+        std::iter::once(self).chain(&self.others)
+    }
+
+    /// What the scenario calls the cluster.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The kubeconfig for this host.
     pub fn kubeconfig(&self) -> &Path {
         &self.cluster.kubeconfig

@@ -12,7 +12,7 @@ use ferry_record::EventKind;
 use ferry_record::event::Level;
 
 use super::recorder::Recorder;
-use super::stage::{CLUSTER, Stage};
+use super::stage::Stage;
 use crate::edge::Problem;
 
 /// How long collecting logs may take; an engine in trouble must not hold the tear-down.
@@ -37,10 +37,14 @@ pub(super) fn start_reaper(ferry: &Path, scope: &RunScope) -> Result<Reaper, Pro
 }
 
 /// Copies journals and pod logs into the run's folder.
-pub(super) async fn collect_logs(provider: &dyn Provider, scope: &RunScope, recorder: &Recorder) {
+pub(super) async fn collect_logs(provider: &dyn Provider, clusters: &[String], scope: &RunScope, recorder: &Recorder) {
     let to = scope.dir.join("logs");
     let work = async {
-        let missing = provider.export_logs(CLUSTER, &to).await;
+        let mut missing = vec![];
+        for cluster in clusters {
+            let to = if clusters.len() > 1 { to.join(cluster) } else { to.clone() };
+            missing.extend(provider.export_logs(cluster, &to).await);
+        }
         if missing.is_empty() { Ok(()) } else { Err(missing.join("; ")) }
     };
     let bounded = async {
@@ -56,7 +60,7 @@ pub(super) async fn keep(engine: &Engine, scope: &RunScope, stage: Option<&Stage
     if let Err(error) = gc::keep(engine, scope).await {
         note(recorder, Level::Warn, format!("the next run will remove what is kept: {error}"));
     }
-    if let Some(stage) = stage {
+    for stage in stage.into_iter().flat_map(Stage::all) {
         note(recorder, Level::Info, format!("kept: KUBECONFIG={} kubectl get pods -A", stage.kubeconfig().display()));
     }
     note(recorder, Level::Info, format!("remove it with: ferry clusters --rm {}", scope.id.as_str()));

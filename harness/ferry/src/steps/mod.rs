@@ -163,10 +163,12 @@ pub async fn execute(step: &Step, cx: &Context<'_>) -> Result<(), StepError> {
             tokio::time::sleep(step.r#for.get()).await;
             Ok(())
         }
-        Step::Parallel(_) | Step::Repeat(_) | Step::Include(_) | Step::ExpectFailure(_) => Err(StepError::mismatch(
-            "steps within steps are the executor's to carry out",
-            "this is a mistake in ferry: please report it".to_string(),
-        )),
+        Step::Parallel(_) | Step::Repeat(_) | Step::Include(_) | Step::On(_) | Step::ExpectFailure(_) => {
+            Err(StepError::mismatch(
+                "steps within steps are the executor's to carry out",
+                "this is a mistake in ferry: please report it".to_string(),
+            ))
+        }
         Step::Cut(step) => cut::execute(step, cx).await,
         Step::ProbeSnat(_) => probe_snat::execute(cx).await,
         Step::Kill(step) => kill::execute(step, cx).await,

@@ -92,6 +92,7 @@ mod tests {
             cell: "k8s_1_34::kind".into(),
             ferry: "0.1.0".into(),
             wall: "2026-11-21T08:00:00Z".parse().unwrap(),
+            clusters: vec![],
             phases: vec![PhaseInfo {
                 name: "bootstrap".into(),
                 budget: Budget::default(),

@@ -62,7 +62,8 @@ impl ContainerRef {
             Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => Ok(code),
             Some(Err(source)) => Err(self.error("wait for the end of", source)),
             None => {
-                let unsaid = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the engine did not say how it ended");
+                let unsaid =
+                    std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the engine did not say how it ended");
                 Err(self.error("wait for the end of", bollard::errors::Error::IOError { err: unsaid }))
             }
         }

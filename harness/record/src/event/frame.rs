@@ -26,6 +26,10 @@ pub struct RunStarted {
     pub ferry: String,
     /// Calendar time of `t` = 0.
     pub wall: Timestamp,
+    /// The run's clusters, where there are several; the record tells of the first as if it were the only one, and of the others
+    /// by [`Beside`](super::EventKind::Beside).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clusters: Vec<ClusterInfo>,
     /// Phases in order.
     pub phases: Vec<PhaseInfo>,
     /// Names of the invariants to judge.
@@ -47,6 +51,15 @@ pub struct RunStarted {
 
 fn flux_system() -> String {
     "flux-system".into()
+}
+
+/// One of several clusters of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterInfo {
+    /// Its name.
+    pub name: String,
+    /// Names of the probes that ask it, without place and connection.
+    pub probes: Vec<String>,
 }
 
 /// A rule of a scenario's own: a CEL expression over the record.

@@ -46,6 +46,10 @@ impl Invariant for Images {
         refused(run).is_some()
     }
 
+    fn of_each_cluster(&self) -> bool {
+        true
+    }
+
     fn judge(&self, run: &RunState) -> Finding {
         let Some((step, pod, at, notice)) = refused(run) else {
             return Finding::new(self.name(), Verdict::Inconclusive, "no step failed while an image was missing");

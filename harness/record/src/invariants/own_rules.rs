@@ -10,12 +10,14 @@
 
 mod variables;
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use cel::{Context, Env, ExecutionError, Program, Value as CelValue};
 use serde_json::Value;
 
+use super::each_cluster;
 use crate::event::OwnRule;
 use crate::fold::RunState;
 use crate::verdict::{Finding, Verdict};
@@ -35,17 +37,31 @@ pub fn check(cel: &str) -> Result<(), String> {
 
 /// Whether a rule of the scenario's own looks at what the watches saw.
 pub(super) fn read_watches(run: &RunState) -> bool {
-    run.started
-        .iter()
-        .flat_map(|started| &started.rules)
-        .filter_map(|rule| compile(&rule.cel).ok())
-        .any(|(program, _)| variables::OF_WATCHES.iter().any(|name| program.references().has_variable(name)))
+    run.started.iter().flat_map(|started| &started.rules).any(looks_at_watches)
+}
+
+fn looks_at_watches(rule: &OwnRule) -> bool {
+    compile(&rule.cel)
+        .is_ok_and(|(program, _)| variables::OF_WATCHES.iter().any(|name| program.references().has_variable(name)))
 }
 
 /// Judges a scenario's own rules.
 pub(super) fn judge(run: &RunState, rules: &[OwnRule]) -> Vec<Finding> {
-    let mut values: HashMap<&str, Option<CelValue>> = HashMap::new();
-    rules.iter().map(|rule| judge_one(run, rule, &mut values)).collect()
+    let of_watches: Vec<bool> = rules.iter().map(looks_at_watches).collect();
+    // What expressions look at is made once for all of them, for each cluster.
+    let values: RefCell<Vec<HashMap<&str, Option<CelValue>>>> = RefCell::default();
+    let judged = rules.iter().zip(of_watches).map(|(rule, each)| {
+        let next = Cell::new(0);
+        let one = |view: &RunState| {
+            let (this, mut values) = (next.get(), values.borrow_mut());
+            next.set(this + 1);
+            let known = values.len().max(this + 1);
+            values.resize_with(known, HashMap::new);
+            judge_one(view, rule, &mut values[this])
+        };
+        if each { each_cluster::judge(run, one) } else { one(run) }
+    });
+    judged.collect()
 }
 
 /// Judges one; what it looks at is made once for all of them.

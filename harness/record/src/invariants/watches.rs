@@ -49,6 +49,10 @@ impl Invariant for Watches {
         asked || super::own_rules::read_watches(run)
     }
 
+    fn of_each_cluster(&self) -> bool {
+        true
+    }
+
     fn judge(&self, run: &RunState) -> Finding {
         if let Err(finding) = window(self, run) {
             return finding;

@@ -6,6 +6,8 @@ mod changed;
 mod errors;
 mod ownership;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::fmt;
@@ -15,8 +17,8 @@ use crate::invariants::describe_applied;
 /// A table with a title.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Section {
-    /// What it is about.
-    pub title: &'static str,
+    /// What it is about, and of which cluster, where there are several.
+    pub title: Cow<'static, str>,
     /// A sentence on how to read it.
     pub about: &'static str,
     /// Heads of the columns.
@@ -62,9 +64,27 @@ impl Section {
 
 /// Every section that has something to tell, in the order of reports.
 pub fn all(run: &RunState) -> Vec<Section> {
-    let makers: [fn(&RunState) -> Section; 7] =
-        [self_proof, faults, commits, ownership::section, changed::section, errors::section, clocks];
-    makers.into_iter().map(|make| make(run)).filter(|section| !section.rows.is_empty()).collect()
+    let makers: [(fn(&RunState) -> Section, bool); 7] = [
+        (self_proof, false),
+        (faults, true),
+        (commits, true),
+        (ownership::section, true),
+        (changed::section, true),
+        (errors::section, true),
+        (clocks, false),
+    ];
+    let views = run.views();
+    let made = makers.into_iter().flat_map(|(make, of_each_cluster)| {
+        let views = if of_each_cluster { &views[..] } else { &views[..1] };
+        views.iter().map(move |view| {
+            let mut section = make(&view.run);
+            if let Some(cluster) = view.cluster.filter(|_| of_each_cluster) {
+                section.title = format!("{} of {cluster}", section.title).into();
+            }
+            section
+        })
+    });
+    made.filter(|section| !section.rows.is_empty()).collect()
 }
 
 fn self_proof(run: &RunState) -> Section {
@@ -73,7 +93,7 @@ fn self_proof(run: &RunState) -> Section {
         Row::new(!proof.passed, [proof.check.clone(), outcome.into(), run.when(proof.at), proof.message.clone()])
     });
     Section {
-        title: "Self-proof",
+        title: "Self-proof".into(),
         about: "what the probes were put to the test with before they were trusted",
         columns: &["check", "outcome", "known at", "what the probes said"],
         rows: rows.collect(),
@@ -89,7 +109,7 @@ fn faults(run: &RunState) -> Section {
         Row::new(false, [fault.fault.clone(), fault.target.clone(), from, to, took])
     });
     Section {
-        title: "Faults",
+        title: "Faults".into(),
         about: "what was broken on purpose",
         columns: &["fault", "what was hit", "from", "to", "for"],
         rows: rows.collect(),
@@ -105,7 +125,7 @@ fn commits(run: &RunState) -> Section {
         Row::new(commit.took().is_none(), [commit.revision.clone(), run.when(commit.at), took, by])
     });
     Section {
-        title: "Commits",
+        title: "Commits".into(),
         about: "from a commit to the first object that had applied it",
         columns: &["revision", "pushed at", "applied after", "by"],
         rows: rows.collect(),
@@ -128,7 +148,7 @@ fn clocks(run: &RunState) -> Section {
         Some(Row::new(false, [agent.to_owned(), offset, run.when(*at), fmt::number(count)]))
     });
     Section {
-        title: "Clocks of the agents",
+        title: "Clocks of the agents".into(),
         about: "how each stood to the run's, by which its samples are recorded",
         columns: &["agent", "ahead by", "last asked at", "asked"],
         rows: rows.collect(),

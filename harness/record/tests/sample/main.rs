@@ -191,6 +191,7 @@ fn started() -> Event {
         cell: "k8s_1_34::kind".into(),
         ferry: "0.1.0".into(),
         wall: "2026-11-21T12:03:04.118Z".parse().unwrap(),
+        clusters: vec![],
         phases: vec![
             phase("bootstrap", 2, PhaseRole::Scenario, &[]),
             phase("quiet", 1, PhaseRole::Quiet, &[]),

@@ -51,6 +51,10 @@ pub struct Scenario {
     pub matrix: Matrix,
     /// The cluster's profile: the name of a file in kind-configs without its provider and ending.
     pub cluster: Spanned<Name>,
+    /// Names of the run's clusters, where it has several, each of that profile: `on` says in which of them steps are carried out,
+    /// in the first by default. They share the repository and the registry; every rule is judged for each. Default: one cluster.
+    #[serde(default)]
+    pub clusters: Vec<Spanned<Name>>,
     /// Folder under scenarios that becomes the content of the git repository.
     pub fleet: Spanned<RelPath>,
     /// The Flux that the cluster is bootstrapped with.

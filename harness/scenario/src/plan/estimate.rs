@@ -136,7 +136,7 @@ fn cost(step: &Step, taken_over: &mut bool) -> Time {
             let times = repeat.times.value;
             Time { working: once.working.saturating_mul(times), slept: once.slept.saturating_mul(times) }
         }
-        Step::Include(_) | Step::ExpectFailure(_) => {
+        Step::Include(_) | Step::On(_) | Step::ExpectFailure(_) => {
             all(step.action().nested()).into_iter().fold(Time::default(), Time::then)
         }
         _ => Time::working(REQUEST),

@@ -16,6 +16,8 @@ use crate::text::{HttpUrl, HumanDuration, Name, Rate};
 pub struct Http {
     /// The probe's name, unique in the scenario.
     pub name: Spanned<Name>,
+    /// The cluster that it asks, one of the scenario's `clusters`. Default: the first.
+    pub cluster: Option<Spanned<Name>>,
     /// The node port of the workload's Service, for `from: [outside]`.
     #[schemars(range(min = 30_000, max = 32_767))]
     pub node_port: Option<Spanned<u16>>,
@@ -66,6 +68,10 @@ impl ProbeKind for Http {
 
 impl Question for Http {
     common_fields!();
+
+    fn cluster(&self) -> Option<&Spanned<Name>> {
+        self.cluster.as_ref()
+    }
 
     fn from(&self) -> &[Spanned<From>] {
         &self.from

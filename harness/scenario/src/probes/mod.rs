@@ -35,6 +35,11 @@ pub trait Question: fmt::Debug {
     /// Its name, unique in its scenario.
     fn name(&self) -> &Spanned<Name>;
 
+    /// The cluster that it asks, where the run has several; none: the first.
+    fn cluster(&self) -> Option<&Spanned<Name>> {
+        None
+    }
+
     /// Where it asks from. Kinds that ask from one place only have no key for it.
     fn from(&self) -> &[Spanned<From>];
 

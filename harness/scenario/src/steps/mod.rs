@@ -18,6 +18,7 @@ mod flux_kind;
 mod include;
 mod install_operator;
 mod kill;
+mod on;
 mod one_of;
 mod parallel;
 mod patch;
@@ -54,6 +55,7 @@ pub use flux::Flux;
 pub use include::Include;
 pub use install_operator::{InstallOperator, Via};
 pub use kill::{Agents, Kill};
+pub use on::On;
 pub use parallel::Parallel;
 pub use patch::Patch;
 pub use probe_snat::ProbeSnat;
@@ -182,6 +184,7 @@ steps! {
     Parallel,
     Repeat,
     Include,
+    On,
     ExpectFailure,
     StallSampler,
     Cut,

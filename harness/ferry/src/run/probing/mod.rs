@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use ferry_probe::{Clock, ProbeSpec, Sampler, SamplerHandle};
 use ferry_record::EventKind;
+use ferry_scenario::Spanned;
 use ferry_scenario::model::Agents;
+use ferry_scenario::probes::Probe;
 
 use crate::agent::{self, Agent};
 use crate::edge;
@@ -31,26 +33,33 @@ pub struct Probing {
     aimers: Vec<Aimer>,
 }
 
-/// Waits for the workloads and for each target's first answer, then starts sampling.
-pub async fn start(cx: &Context<'_>) -> Result<Probing, StepError> {
-    for workload in &cx.scenario.workloads {
-        cx.ready(&workload.kind, workload.namespace.as_deref(), &workload.name).await?;
-    }
-    let specs::Specs { outside, inside, sources } = specs::all(cx).await?;
-    preflight::outside(&outside, cx).await?;
+/// Where probes ask, and which do so there.
+pub type Asked<'a> = (Context<'a>, Vec<&'a Spanned<Probe>>);
+
+/// Waits for the workloads and for each target's first answer, in every cluster, then starts sampling.
+pub async fn start(places: &[Asked<'_>]) -> Result<Probing, StepError> {
+    let mut from_here = vec![];
     let (mut agents, mut aimers) = (vec![], vec![]);
-    for (node, inside) in views(inside, cx)? {
-        let broken = |e: agent::AgentError| StepError::Agent(Box::new(e));
-        let mut link = agent::Connected::to(cx.cluster, &node, cx.recorder).await.map_err(broken)?;
-        preflight::inside(&mut link, &inside, cx).await?;
-        let agent = link.start(&inside).await.map_err(broken)?;
-        let aimed = sources.iter().filter_map(|(spec, source)| Some((inside.get(*spec)?.id(), source.clone())));
-        aimers.extend(aimed.map(|source| Aimer::start(source, cx.cluster, &agent, cx.recorder)));
-        agents.push(agent);
+    for (cx, probes) in places {
+        for workload in &cx.scenario.workloads {
+            cx.ready(&workload.kind, workload.namespace.as_deref(), &workload.name).await?;
+        }
+        let specs::Specs { outside, inside, sources } = specs::all(probes, cx).await?;
+        preflight::outside(&outside, cx).await?;
+        from_here.extend(outside);
+        for (node, inside) in views(inside, cx)? {
+            let broken = |e: agent::AgentError| StepError::Agent(Box::new(e));
+            let mut link = agent::Connected::to(cx.cluster, &node, cx.recorder).await.map_err(broken)?;
+            preflight::inside(&mut link, &inside, cx).await?;
+            let agent = link.start(&inside).await.map_err(broken)?;
+            let aimed = sources.iter().filter_map(|(spec, source)| Some((inside.get(*spec)?.id(), source.clone())));
+            aimers.extend(aimed.map(|source| Aimer::start(source, cx.cluster, &agent, cx.recorder)));
+            agents.push(agent);
+        }
     }
-    let outside = match outside.is_empty() {
-        true => None,
-        false => Some(sampler(cx.recorder.clock(), outside, cx.recorder)?),
+    let outside = match (from_here.is_empty(), places.first()) {
+        (false, Some((cx, _))) => Some(sampler(cx.recorder.clock(), from_here, cx.recorder)?),
+        _ => None,
     };
     Ok(Probing { outside, agents, aimers })
 }

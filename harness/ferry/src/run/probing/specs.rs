@@ -35,10 +35,10 @@ pub fn of_node(specs: &[ProbeSpec], node: &str) -> Vec<ProbeSpec> {
     specs.iter().map(|spec| ProbeSpec { node: Some(node.to_owned()), ..spec.clone() }).collect()
 }
 
-/// All probes of the scenario.
-pub async fn all(cx: &Context<'_>) -> Result<Specs, StepError> {
+/// All of these probes.
+pub async fn all(probes: &[&Spanned<Probe>], cx: &Context<'_>) -> Result<Specs, StepError> {
     let mut specs = Specs::default();
-    for probe in &cx.scenario.probes {
+    for probe in probes {
         for (name, from, connection, kind) in questions(&probe.value, cx).await? {
             let question = probe.question();
             let place = match from {

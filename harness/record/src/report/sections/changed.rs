@@ -36,7 +36,7 @@ pub(super) fn section(run: &RunState) -> Section {
     }
     rows.sort_by_key(|(fleet, row)| (!row.bad, !fleet));
     Section {
-        title: "Changed objects",
+        title: "Changed objects".into(),
         about: "objects of the fleet and of Flux before and after the migration: what is not here is as it was",
         columns: &["object", "before → after", "last at", "in"],
         rows: rows.into_iter().map(|(_, row)| row).collect(),

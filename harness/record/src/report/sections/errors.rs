@@ -40,7 +40,7 @@ pub(super) fn section(run: &RunState) -> Section {
         .collect();
     rows.sort_by_key(|(first, row)| (!row.bad, *first));
     Section {
-        title: "Errors in logs",
+        title: "Errors in logs".into(),
         about: "of Flux' controllers and its operator, in the whole run",
         columns: &["first at", "times", "controller", "about", "error", ""],
         rows: rows.into_iter().map(|(_, row)| row).collect(),

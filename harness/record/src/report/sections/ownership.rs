@@ -28,7 +28,7 @@ pub(super) fn section(run: &RunState) -> Section {
     // What needs attention must not be cut off.
     rows.sort_by_key(|row| !row.bad);
     Section {
-        title: "Hand-overs",
+        title: "Hand-overs".into(),
         about: "objects whose owner (by label) or writer (by managedFields) changed in the migration; who returns is in a fight",
         columns: &["object", "owner", "writer"],
         rows,

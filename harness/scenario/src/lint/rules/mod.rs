@@ -2,6 +2,7 @@
 
 mod bundle;
 mod changes;
+mod clusters;
 mod examples;
 mod expectation;
 mod files;
@@ -81,6 +82,8 @@ pub const SCENARIO_RULES: &[ScenarioRule] = &[
     judging::NO_FAULT,
     changes::NOTHING_CHANGED,
     changes::UNSAID_CHANGE,
+    clusters::FEW,
+    clusters::UNKNOWN,
     order::TOO_SOON,
     order::UNAWAITED_COMMIT,
     order::UNAWAITED_INSTANCE,

@@ -21,6 +21,7 @@ pub const REPEATED: ScenarioRule = ScenarioRule {
         repeated(findings, "tags", &scenario.tags);
         repeated(findings, "invariants", &scenario.invariants);
         repeated(findings, "workloads", &scenario.workloads);
+        repeated(findings, "clusters", &scenario.clusters);
         repeated(findings, "components", &scenario.flux.components);
         for phase in &scenario.phases {
             repeated(findings, "changes", &phase.changes);

@@ -1,0 +1,88 @@
+//! `on`: steps in another of the run's clusters.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Action, Step, StepKind, walk};
+use crate::deadlines::{Deadline, SetBy};
+use crate::lint::{Findings, Rule};
+use crate::model::Scenario;
+use crate::names::{list, nearest};
+use crate::span::Spanned;
+use crate::text::Name;
+
+/// Carries out steps in one of the run's clusters; without it they are carried out in the first. Commits are the same wherever
+/// they are made: there is one repository.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct On {
+    /// The cluster, one of `clusters`.
+    pub cluster: Spanned<Name>,
+    /// What is done there, in order; the first step that fails ends it.
+    #[schemars(length(min = 1))]
+    pub steps: Vec<Spanned<Step>>,
+}
+
+impl StepKind for On {
+    const KIND: &'static str = "on";
+    const EXAMPLE: &'static str = "on: {cluster: edge, steps: [wait: {ready: deployment/apps/web}]}";
+    const RULES: &'static [Rule] = &[NO_CLUSTER, NOT_THERE];
+}
+
+const NO_CLUSTER: Rule = Rule {
+    code: "F275",
+    name: "no-cluster",
+    explain: "`on` names one of the run's `clusters`, and holds what is done there.",
+    failing: "clusters: [edge, main]\n- on: {cluster: mian, steps: [wait: {ready: deployment/apps/web}]}",
+    passing: "clusters: [edge, main]\n- on: {cluster: main, steps: [wait: {ready: deployment/apps/web}]}",
+    ..Rule::ERROR
+};
+
+const NOT_THERE: Rule = Rule {
+    code: "F276",
+    name: "not-there",
+    explain: "What is done to the probes themselves, or for them to see, is judged by the probes of the first cluster. An `on` within \
+              another would leave nobody sure where its steps are carried out.",
+    failing: "clusters: [edge, main]\n- on: {cluster: main, steps: [cut: {pods: deployment/apps/web, for: 300ms}]}",
+    passing: "clusters: [edge, main]\n- on: {cluster: main, steps: [rollout: {restart: deployment/apps/web}]}",
+    ..Rule::ERROR
+};
+
+impl Action for On {
+    fn title(&self, _scenario: &Scenario) -> String {
+        format!("on {}", self.cluster)
+    }
+
+    fn deadline(&self, scenario: &Scenario) -> Deadline {
+        let limit = self.steps.iter().map(|step| step.action().deadline(scenario).limit).sum();
+        Deadline { name: "steps", limit, set_by: SetBy::Nested }
+    }
+
+    fn nested(&self) -> &[Spanned<Step>] {
+        &self.steps
+    }
+
+    fn lint(&self, findings: &mut Findings<'_>) {
+        let clusters: Vec<&str> = findings.scenario().clusters.iter().map(|name| name.value.as_str()).collect();
+        if !clusters.contains(&self.cluster.as_str()) {
+            let message = format!("there is no cluster `{}`", self.cluster);
+            let help = match nearest(self.cluster.as_str(), clusters.iter().copied()) {
+                Some(name) => format!("did you mean `{name}`? (clusters: {})", list(&clusters)),
+                None if clusters.is_empty() => {
+                    "name the run's clusters at the top: `clusters: [edge, main]`".to_owned()
+                }
+                None => format!("clusters: {}", list(&clusters)),
+            };
+            findings.report(&NO_CLUSTER, self.cluster.span, message, help);
+        }
+        if self.steps.is_empty() {
+            findings.report(&NO_CLUSTER, findings.here(), "nothing is done there", "name the steps");
+        }
+        let elsewhere =
+            |step: &Step| matches!(step, Step::Cut(_) | Step::Kill(_) | Step::StallSampler(_) | Step::On(_));
+        for step in self.steps.iter().flat_map(walk).filter(|step| elsewhere(step)) {
+            let message = format!("`{}` within `on`", step.kind());
+            findings.report(&NOT_THERE, step.span, message, "put it beside the `on`");
+        }
+    }
+}
