@@ -5,7 +5,7 @@ use super::observed::{going_on, window};
 use crate::event::Nanos;
 use crate::fmt;
 use crate::fold::{Gap, RunState};
-use crate::intervals::Interval;
+use crate::intervals::{Interval, IntervalSet};
 use crate::verdict::{Evidence, Finding, Verdict};
 
 /// Resources that have to be watched from before the migration on; those that Flux defines come with it.
@@ -119,10 +119,22 @@ fn not_watched(run: &RunState, span: Interval) -> Vec<(Nanos, String)> {
     blind
 }
 
+/// As a fault names the API server, which is killed wherever it runs.
+const API_SERVER: &str = "kube-apiserver";
+
+/// How much of a gap there was no API server: nothing can come, go or change then.
+fn nobody_wrote(run: &RunState, gap: &Interval) -> Nanos {
+    let mut down = IntervalSet::default();
+    for fault in run.cluster.faults.iter().filter(|fault| fault.fault == "kill" && fault.target == API_SERVER) {
+        down.insert(Interval::new(fault.span.from.max(gap.from), fault.span.to.min(gap.to)));
+    }
+    down.total()
+}
+
 fn gaps(run: &RunState, span: Interval) -> impl Iterator<Item = (Nanos, String)> {
     run.cluster.watches.iter().flat_map(move |(resource, watch)| {
         let blind = move |gap: &&Gap| {
-            let bridged = gap.kept && gap.span.len() <= BRIDGED;
+            let bridged = gap.kept && gap.span.len() - nobody_wrote(run, &gap.span) <= BRIDGED;
             gap.span.overlaps(&span) && !bridged && !undefined(run, resource, gap)
         };
         watch.gaps.iter().filter(blind).map(move |gap| {
@@ -181,6 +193,11 @@ mod tests {
         }
     }
 
+    fn killed(target: &str, from: u64, to: u64) -> EventKind {
+        let (fault, target) = ("kill".to_owned(), target.to_owned());
+        EventKind::Fault { fault, target, from: from * SECOND, to: to * SECOND, margin: 0 }
+    }
+
     fn ended(resource: &str) -> EventKind {
         EventKind::WatchEnded { resource: resource.into(), reason: "not found".into() }
     }
@@ -198,6 +215,12 @@ mod tests {
         "pods were not seen for 2.000 s from 12:00:12.000 (+0:12.000): 410 Gone")]
     #[case::bridged(Record::good().watched().with(14 * SECOND, kept(12, 14)), Verdict::Pass, "8 resources watched throughout without a gap")]
     #[case::too_long_to_bridge(Record::good().watched().with(28 * SECOND, kept(12, 28)), Verdict::Inconclusive,
+        "pods were not seen for 16.000 s from 12:00:12.000 (+0:12.000): 410 Gone")]
+    #[case::without_an_api_server(
+        Record::good().watched().with(16 * SECOND, killed("kube-apiserver", 13, 16)).with(28 * SECOND, kept(12, 28)),
+        Verdict::Pass, "8 resources watched throughout without a gap")]
+    #[case::without_something_else(
+        Record::good().watched().with(16 * SECOND, killed("git", 13, 16)).with(28 * SECOND, kept(12, 28)), Verdict::Inconclusive,
         "pods were not seen for 16.000 s from 12:00:12.000 (+0:12.000): 410 Gone")]
     #[case::broken(Record::good().watched().with(15 * SECOND, ended(PODS)), Verdict::Inconclusive,
         "pods were not watched after 12:00:15.000 (+0:15.000): not found")]
