@@ -96,9 +96,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// does not know is not passed over: it makes the run inconclusive.
 pub fn judge(run: &RunState) -> Vec<Finding> {
     let own = run.started.as_ref().map_or(&[][..], |s| &s.rules);
+    let views = run.views();
     let known = TABLE.iter().filter(|rule| rule.always(run) || is_asked(run, rule.name())).map(|rule| {
         match rule.of_each_cluster() {
-            true => each_cluster::judge(run, |run| rule.judge(run)),
+            true => each_cluster::judge(&views, |run| rule.judge(run)),
             false => rule.judge(run),
         }
     });
@@ -111,7 +112,7 @@ pub fn judge(run: &RunState) -> Vec<Finding> {
         finding.details.push(format!("known rules: {}", names().collect::<Vec<_>>().join(", ")));
         finding
     });
-    known.chain(own_rules::judge(run, own)).chain(unknown).collect()
+    known.chain(own_rules::judge(run, &views, own)).chain(unknown).collect()
 }
 
 /// Names of the rules that the scenario asks for, or expects to hold whatever the verdict.

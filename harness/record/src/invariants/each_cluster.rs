@@ -1,11 +1,10 @@
 //! One finding of what a rule says of each cluster.
 
-use crate::fold::RunState;
+use crate::fold::{RunState, View};
 use crate::verdict::{Evidence, Finding};
 
 /// Judges each cluster of a run as if there were no other, and says of which of them what is said.
-pub(super) fn judge(run: &RunState, rule: impl Fn(&RunState) -> Finding) -> Finding {
-    let views = run.views();
+pub(super) fn judge(views: &[View<'_>], rule: impl Fn(&RunState) -> Finding) -> Finding {
     let mut findings: Vec<(&str, Finding)> =
         views.iter().map(|view| (view.cluster.unwrap_or_default(), rule(&view.run))).collect();
     if findings.len() == 1
@@ -21,7 +20,7 @@ pub(super) fn judge(run: &RunState, rule: impl Fn(&RunState) -> Finding) -> Find
         .map(|(cluster, finding)| format!("{cluster}: {}", finding.message))
         .collect();
     let mut all = findings.into_iter();
-    let Some((first, mut merged)) = all.next() else { return rule(run) };
+    let Some((first, mut merged)) = all.next() else { return rule(&RunState::default()) };
     merged.verdict = gravest.unwrap_or(merged.verdict);
     merged.message = told.join("; ");
     merged.details.iter_mut().for_each(|line| line.insert_str(0, &format!("{first}: ")));

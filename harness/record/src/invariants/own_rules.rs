@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::each_cluster;
 use crate::event::OwnRule;
-use crate::fold::RunState;
+use crate::fold::{RunState, View};
 use crate::verdict::{Finding, Verdict};
 
 pub use variables::{VARIABLES, Variable};
@@ -46,7 +46,7 @@ fn looks_at_watches(rule: &OwnRule) -> bool {
 }
 
 /// Judges a scenario's own rules.
-pub(super) fn judge(run: &RunState, rules: &[OwnRule]) -> Vec<Finding> {
+pub(super) fn judge(run: &RunState, views: &[View<'_>], rules: &[OwnRule]) -> Vec<Finding> {
     let of_watches: Vec<bool> = rules.iter().map(looks_at_watches).collect();
     // What expressions look at is made once for all of them, for each cluster.
     let values: RefCell<Vec<HashMap<&str, Option<CelValue>>>> = RefCell::default();
@@ -59,7 +59,7 @@ pub(super) fn judge(run: &RunState, rules: &[OwnRule]) -> Vec<Finding> {
             values.resize_with(known, HashMap::new);
             judge_one(view, rule, &mut values[this])
         };
-        if each { each_cluster::judge(run, one) } else { one(run) }
+        if each { each_cluster::judge(views, one) } else { one(run) }
     });
     judged.collect()
 }
@@ -152,7 +152,7 @@ mod tests {
     fn judged(record: Record, cel: &str) -> (Verdict, String) {
         let run = record.rule("mine", cel).fold();
         let rules = run.started.as_ref().unwrap().rules.clone();
-        let [finding] = &judge(&run, &rules)[..] else { panic!("one rule, one finding") };
+        let [finding] = &judge(&run, &run.views(), &rules)[..] else { panic!("one rule, one finding") };
         assert_eq!((finding.rule.as_str(), &finding.details[..]), ("mine", &[cel.to_owned()][..]));
         (finding.verdict, finding.message.clone())
     }

@@ -64,7 +64,9 @@ impl Section {
 
 /// Every section that has something to tell, in the order of reports.
 pub fn all(run: &RunState) -> Vec<Section> {
-    let makers: [(fn(&RunState) -> Section, bool); 7] = [
+    /// What makes a section, and whether it makes one for each cluster.
+    type Maker = (fn(&RunState) -> Section, bool);
+    let makers: [Maker; 7] = [
         (self_proof, false),
         (faults, true),
         (commits, true),

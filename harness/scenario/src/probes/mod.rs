@@ -139,6 +139,7 @@ macro_rules! probes {
         #[derive(Debug, Clone, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case")]
         #[allow(missing_docs, reason = "each kind is documented on its own type")]
+        #[expect(clippy::large_enum_variant, reason = "a scenario has a handful")]
         pub enum Probe {
             $($Kind($Kind)),+
         }
