@@ -62,12 +62,28 @@ pub fn parse(text: &str, sources: Sources) -> Result<Bundle, BundleError> {
 
 #[cfg(test)]
 mod tests {
+    use super::model::Recipe;
     use super::*;
 
     #[test]
     fn the_bundle_is_sound() {
         let bundle = load().unwrap_or_else(|error| panic!("{error}"));
         assert!(!bundle.components.is_empty());
+    }
+
+    /// Without it no pod of a node starts where no registry answers.
+    #[test]
+    fn every_node_image_holds_the_sandbox_that_its_containerd_asks_for() {
+        let config = include_str!("../../sources/node/rootfs/etc/containerd/config.toml");
+        let asked = config.lines().find_map(|line| line.trim().strip_prefix("sandbox_image = ")).unwrap();
+        let bundle = load().unwrap_or_else(|error| panic!("{error}"));
+        let nodes = bundle.components.iter().filter_map(|(name, component)| match &component.source {
+            Some(Recipe::Commit(commit)) if commit.base.starts_with("node-base-") => Some((name, commit)),
+            _ => None,
+        });
+        let images: Vec<_> =
+            nodes.map(|(name, commit)| (name, commit.images.contains_key(asked.trim_matches('"')))).collect();
+        assert!(images.len() >= 3 && images.iter().all(|(_, holds)| *holds), "{asked}: {images:?}");
     }
 
     #[test]
