@@ -212,10 +212,7 @@ impl<'a> Executor<'a> {
 
     /// Whether a probe asks a cluster.
     fn asks(&self, probe: &Probe, site: &Site<'_>) -> bool {
-        match probe.question().cluster() {
-            Some(cluster) => cluster.as_str() == site.stage.name(),
-            None => self.sites.first().is_some_and(|first| first.stage.name() == site.stage.name()),
-        }
+        self.scenario.asked(probe).is_none_or(|cluster| cluster.as_str() == site.stage.name())
     }
 
     /// A stretch in which nothing is done.

@@ -22,7 +22,6 @@ use ferry_record::event::{ClusterInfo, Expectation, OwnRule, RunStarted};
 use ferry_record::redact::Redactor;
 use ferry_record::{EventKind, Judgement, Verdict};
 use ferry_scenario::model::ExpectedVerdict;
-use ferry_scenario::probes::Probe;
 use ferry_scenario::text::Name;
 use ferry_scenario::{Scenario, Spanned};
 use tokio_util::sync::CancellationToken;
@@ -283,15 +282,11 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
 
 /// The run's clusters with the probes that ask them, where there are several.
 fn clusters(scenario: &Scenario) -> Vec<ClusterInfo> {
-    let of = |index: usize, name: &Name| {
-        let asks = |probe: &&Spanned<Probe>| match probe.question().cluster() {
-            Some(cluster) => cluster.value == *name,
-            None => index == 0,
-        };
-        let probes = scenario.probes.iter().filter(asks).map(|probe| probe.name().to_string());
-        ClusterInfo { name: name.to_string(), probes: probes.collect() }
+    let of = |name: &Spanned<Name>| {
+        let probes = scenario.probes.iter().filter(|probe| scenario.asked(probe) == Some(&name.value));
+        ClusterInfo { name: name.to_string(), probes: probes.map(|probe| probe.name().to_string()).collect() }
     };
-    scenario.clusters.iter().enumerate().map(|(index, name)| of(index, &name.value)).collect()
+    scenario.clusters.iter().map(of).collect()
 }
 
 /// A rule of the scenario's own, as the record keeps it.

@@ -54,6 +54,12 @@ impl RunState {
         others.find(|cluster| cluster.probes.iter().any(|probe| probe == name)).map(|cluster| cluster.name.as_str())
     }
 
+    /// What is said to be in the first cluster by that cluster's name is told as what is said without one.
+    pub(super) fn here<'p>(&self, change: &'p str) -> &'p str {
+        let first = self.started.as_ref().and_then(|run| run.clusters.first());
+        first.and_then(|first| change.strip_prefix(&first.name)?.strip_prefix(':')).unwrap_or(change)
+    }
+
     fn for_cluster(&self, name: &str, cluster: ClusterState) -> RunState {
         let mut run = RunState { cluster, beside: Default::default(), ..self.clone() };
         for phase in &mut run.phases {
@@ -87,7 +93,7 @@ mod tests {
     fn each_cluster_has_its_own_objects_and_changes() {
         let run = Record::good()
             .clusters(&[("edge", &["web"]), ("main", &["web-main"])])
-            .changes(1, &["deployment/apps/web", "main:pod/apps/*"])
+            .changes(1, &["deployment/apps/web", "edge:service/apps/web", "main:pod/apps/*"])
             .object(5 * SECOND, "deployment/apps/web", |_| {})
             .beside(6 * SECOND, "main", "pod/apps/web", |_| {})
             .commit(12 * SECOND, "main@sha1:1")
@@ -96,8 +102,9 @@ mod tests {
         assert_eq!(names(&run)[0], (Some("edge"), vec!["deployment/apps/web".to_owned()]));
         assert_eq!(names(&run)[1], (Some("main"), vec!["pod/apps/web".to_owned()]));
         let at = 12 * SECOND;
-        let meant = |view: &View<'_>| ["deployment/apps/web", "pod/apps/web"].map(|o| view.run.meant(o, at));
-        assert_eq!((meant(edge), meant(main)), ([true, false], [false, true]));
+        let objects = ["deployment/apps/web", "service/apps/web", "pod/apps/web"];
+        let meant = |view: &View<'_>| objects.map(|object| view.run.meant(object, at));
+        assert_eq!((meant(edge), meant(main)), ([true, true, false], [false, false, true]));
         assert_eq!((edge.run.cluster.commits.len(), main.run.cluster.commits.len()), (1, 1));
         assert_eq!((run.beside_of("web/outside/new"), run.beside_of("web-main/inside/new")), (None, Some("main")));
     }

@@ -74,7 +74,7 @@ impl RunState {
     /// Deployment of that.
     pub fn meant(&self, object: &str, t: Nanos) -> bool {
         let Some(phase) = self.phase_at(t).filter(|phase| !phase.info.changes.is_empty()) else { return false };
-        let told = |object: &str| phase.info.changes.iter().any(|pattern| matches(pattern, object));
+        let told = |object: &str| phase.info.changes.iter().any(|pattern| matches(self.here(pattern), object));
         if told(object) {
             return true;
         }

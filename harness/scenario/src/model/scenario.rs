@@ -106,6 +106,11 @@ impl Scenario {
         self.agents.as_ref().map_or_else(Agents::default, |agents| agents.value)
     }
 
+    /// The cluster that a probe asks: the first, unless it names another. None where the run has only one.
+    pub fn asked<'s>(&'s self, probe: &'s Probe) -> Option<&'s Name> {
+        probe.question().cluster().or_else(|| self.clusters.first()).map(|name| &name.value)
+    }
+
     /// The position of something in this file.
     pub fn place(&self, span: Span) -> Place {
         self.source.place(span)

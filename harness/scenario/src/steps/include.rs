@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Action, Step, StepKind};
-use crate::deadlines::{Deadline, SetBy};
+use super::{Action, Step, StepKind, in_turn};
+use crate::deadlines::Deadline;
 use crate::lint::{Findings, Rule};
 use crate::model::Scenario;
 use crate::span::Spanned;
@@ -64,8 +64,7 @@ impl Action for Include {
     }
 
     fn deadline(&self, scenario: &Scenario) -> Deadline {
-        let limit = self.steps.iter().map(|step| step.action().deadline(scenario).limit).sum();
-        Deadline { name: "steps", limit, set_by: SetBy::Nested }
+        in_turn(&self.steps, scenario)
     }
 
     fn nested(&self) -> &[Spanned<Step>] {

@@ -74,7 +74,7 @@ pub use wait::{
     Condition, Count, Log, Metric, ObjectCondition, Pattern, ProbeHealth, Since, Status, SyncRevision, Wait,
 };
 
-use crate::deadlines::Deadline;
+use crate::deadlines::{Deadline, SetBy};
 use crate::lint::{Findings, Rule};
 use crate::model::Scenario;
 use crate::plan::Needs;
@@ -160,6 +160,12 @@ pub fn walk(step: &Spanned<Step>) -> Vec<&Spanned<Step>> {
     let mut all = vec![step];
     all.extend(step.action().nested().iter().flat_map(walk));
     all
+}
+
+/// How long steps may take one after the other.
+fn in_turn(steps: &[Spanned<Step>], scenario: &Scenario) -> Deadline {
+    let limit = steps.iter().map(|step| step.action().deadline(scenario).limit).sum();
+    Deadline { name: "steps", limit, set_by: SetBy::Nested }
 }
 
 steps! {

@@ -3,11 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Action, Step, StepKind, walk};
-use crate::deadlines::{Deadline, SetBy};
+use super::{Action, Step, StepKind, in_turn, walk};
+use crate::deadlines::Deadline;
 use crate::lint::{Findings, Rule};
 use crate::model::Scenario;
-use crate::names::{list, nearest};
 use crate::span::Spanned;
 use crate::text::Name;
 
@@ -54,8 +53,7 @@ impl Action for On {
     }
 
     fn deadline(&self, scenario: &Scenario) -> Deadline {
-        let limit = self.steps.iter().map(|step| step.action().deadline(scenario).limit).sum();
-        Deadline { name: "steps", limit, set_by: SetBy::Nested }
+        in_turn(&self.steps, scenario)
     }
 
     fn nested(&self) -> &[Spanned<Step>] {
@@ -63,18 +61,7 @@ impl Action for On {
     }
 
     fn lint(&self, findings: &mut Findings<'_>) {
-        let clusters: Vec<&str> = findings.scenario().clusters.iter().map(|name| name.value.as_str()).collect();
-        if !clusters.contains(&self.cluster.as_str()) {
-            let message = format!("there is no cluster `{}`", self.cluster);
-            let help = match nearest(self.cluster.as_str(), clusters.iter().copied()) {
-                Some(name) => format!("did you mean `{name}`? (clusters: {})", list(&clusters)),
-                None if clusters.is_empty() => {
-                    "name the run's clusters at the top: `clusters: [edge, main]`".to_owned()
-                }
-                None => format!("clusters: {}", list(&clusters)),
-            };
-            findings.report(&NO_CLUSTER, self.cluster.span, message, help);
-        }
+        findings.expect_cluster(&NO_CLUSTER, self.cluster.as_str(), self.cluster.span);
         if self.steps.is_empty() {
             findings.report(&NO_CLUSTER, findings.here(), "nothing is done there", "name the steps");
         }

@@ -38,21 +38,23 @@ pub const UNKNOWN: ScenarioRule = ScenarioRule {
         let asked = scenario.probes.iter().filter_map(|probe| probe.question().cluster());
         let asked = asked.map(|cluster| (cluster.to_string(), cluster.span));
         for (name, span) in changed.chain(asked).collect::<Vec<_>>() {
-            unknown(findings, &name, span);
+            findings.expect_cluster(&UNKNOWN.rule, &name, span);
         }
     },
 };
 
-fn unknown(findings: &mut Findings<'_>, name: &str, span: Span) {
-    let clusters: Vec<&str> = findings.scenario().clusters.iter().map(|name| name.value.as_str()).collect();
-    // The first has a name only where it is told from others: without one, it is meant.
-    if clusters.contains(&name) {
-        return;
+impl Findings<'_> {
+    /// Reports a name that is not one of the run's clusters.
+    pub(crate) fn expect_cluster(&mut self, rule: &Rule, name: &str, span: Span) {
+        let clusters: Vec<&str> = self.scenario().clusters.iter().map(|name| name.value.as_str()).collect();
+        if clusters.contains(&name) {
+            return;
+        }
+        let help = match nearest(name, clusters.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`? (clusters: {})", list(&clusters)),
+            None if clusters.is_empty() => "name the run's clusters at the top: `clusters: [edge, main]`".to_owned(),
+            None => format!("clusters: {}", list(&clusters)),
+        };
+        self.report(rule, span, format!("there is no cluster `{name}`"), help);
     }
-    let help = match nearest(name, clusters.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`? (clusters: {})", list(&clusters)),
-        None if clusters.is_empty() => "name the run's clusters at the top: `clusters: [edge, main]`".to_owned(),
-        None => format!("clusters: {}", list(&clusters)),
-    };
-    findings.report(&UNKNOWN.rule, span, format!("there is no cluster `{name}`"), help);
 }
