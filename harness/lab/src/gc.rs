@@ -22,6 +22,10 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 /// was about to start when it was removed appears by then.
 const INTERVAL: Duration = Duration::from_millis(200);
 
+/// How long a network may be in use when the run has no container left, 5 s: the last ones leave it within a second. What
+/// holds it longer is a container of somebody else, or a miscount of the engine (moby#42119); to wait on would help with neither.
+const HELD: Duration = Duration::from_secs(5);
+
 /// The role of the mark on a run that stays.
 const KEPT: &str = "kept";
 
@@ -183,6 +187,7 @@ async fn remove(engine: &Engine, run: &str) -> Result<Swept, GcError> {
     let label = format!("{}={run}", labels::RUN);
     let end = Instant::now() + DEADLINE;
     let mut swept = Swept::default();
+    let mut held_since = None;
     loop {
         let things: Vec<_> = list(engine, &label).await?.into_iter().map(|(thing, _)| thing).collect();
         swept.left.clear();
@@ -197,13 +202,34 @@ async fn remove(engine: &Engine, run: &str) -> Result<Swept, GcError> {
                 }
             }
         }
-        if things.is_empty() || Instant::now() + INTERVAL >= end {
+        let is_held = !swept.left.is_empty() && swept.left.iter().all(|(thing, _)| thing.kind == Kind::Network);
+        held_since = is_held.then(|| held_since.unwrap_or_else(Instant::now));
+        let gives_up = held_since.is_some_and(|since| since.elapsed() >= HELD);
+        if things.is_empty() || gives_up || Instant::now() + INTERVAL >= end {
+            for (thing, reason) in swept.left.iter_mut().filter(|_| gives_up) {
+                *reason = format!("{reason}; {}", holders(engine, &thing.name).await);
+            }
             swept.removed.sort();
             swept.removed.dedup();
             return Ok(swept);
         }
         tokio::time::sleep(INTERVAL).await;
     }
+}
+
+/// Who keeps a network, and what to do about it.
+async fn holders(engine: &Engine, network: &str) -> String {
+    let inspected = match engine.docker.inspect_network(network, None).await {
+        Ok(inspected) => inspected,
+        Err(error) => return format!("who uses it is not known: {error}"),
+    };
+    let mut names: Vec<_> =
+        inspected.containers.into_iter().flatten().filter_map(|(_, endpoint)| endpoint.name).collect();
+    if names.is_empty() {
+        return "no container is in it, so the engine has miscounted: restart the engine, then `ferry gc`".to_owned();
+    }
+    names.sort();
+    format!("used by what is not of this run: {}; disconnect it, then `ferry gc`", names.join(", "))
 }
 
 async fn remove_one(engine: &Engine, thing: &Thing, end: Instant) -> Result<(), String> {

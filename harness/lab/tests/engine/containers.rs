@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bollard::models::NetworkConnectRequest;
 use bollard::query_parameters::InspectContainerOptions;
 use ferry_lab::container::{Container, ContainerError, ContainerSpec, ExecError, File, Stream};
 use ferry_lab::gc;
@@ -20,6 +21,7 @@ trials![
     what_a_run_makes_is_found_by_its_label_and_goes_with_it,
     a_sweep_removes_what_dead_owners_left_and_nothing_else,
     a_kept_run_outlives_its_owner_until_it_is_torn_down,
+    a_network_that_others_use_is_given_up_soon_and_they_are_named,
     a_missing_image_is_named_and_not_pulled,
     commands_in_a_container_are_fed_heard_judged_and_bounded,
     files_go_in_and_out_with_their_modes,
@@ -87,6 +89,30 @@ async fn a_kept_run_outlives_its_owner_until_it_is_torn_down() {
         let swept = gc::teardown(&lab.engine, &dead.id).await.unwrap();
         assert!(swept.is_clean(), "{swept:?}");
         assert_eq!(lab.things(&dead.id).await, [""; 0]);
+    })
+    .await;
+}
+
+async fn a_network_that_others_use_is_given_up_soon_and_they_are_named() {
+    Lab::with(async |lab| {
+        let other = lab.another_run();
+        let (network, _toolbox) = toolbox(lab, &lab.run).await;
+        let (_others, _stranger) = toolbox(lab, &other).await;
+        let stranger = format!("{}-toolbox", other.prefix());
+        let join = NetworkConnectRequest { container: stranger.clone(), ..Default::default() };
+        lab.engine.docker.connect_network(&network.name, join).await.unwrap();
+
+        let start = Instant::now();
+        let swept = gc::teardown(&lab.engine, &lab.run.id).await.unwrap();
+        assert!(start.elapsed() < gc::DEADLINE / 2, "{:?}", start.elapsed());
+        assert_eq!(swept.removed.len(), 1, "the toolbox goes all the same: {swept:?}");
+        let [(thing, reason)] = swept.left.as_slice() else { panic!("{swept:?}") };
+        assert_eq!(thing.to_string(), format!("network {}", network.name));
+        let named = format!("used by what is not of this run: {stranger}; disconnect it, then `ferry gc`");
+        assert!(reason.ends_with(&named), "{reason}");
+
+        assert!(gc::teardown(&lab.engine, &other.id).await.unwrap().is_clean());
+        assert!(gc::teardown(&lab.engine, &lab.run.id).await.unwrap().is_clean());
     })
     .await;
 }
