@@ -1,12 +1,13 @@
 //! A scenario's steps in order, with the objects that they bring: what order rules look at.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::fleet::{Manifest, read_manifests};
 use crate::folders::{self, Files};
 use crate::model::Scenario;
 use crate::span::{Source, Spanned};
-use crate::steps::{Commit, Content, Manifests, Step, walk};
+use crate::steps::{Commit, Content, Manifests, Step};
 use crate::text::RelPath;
 
 /// A scenario's steps in order.
@@ -16,12 +17,16 @@ pub struct Course<'a> {
 }
 
 /// One step of a [`Course`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Stop<'a> {
     /// The number of its phase, from 0.
     pub phase: usize,
     /// Whether it is part of the phase's rollback.
     pub is_rollback: bool,
+    /// The cluster that it is carried out in; none is the first.
+    pub cluster: Option<&'a str>,
+    /// Whether another cluster's course is looked at: of that one this is known through git alone.
+    pub is_elsewhere: bool,
     /// The step.
     pub step: &'a Spanned<Step>,
     /// What it applies, or commits to the fleet.
@@ -34,11 +39,10 @@ impl<'a> Course<'a> {
         let mut stops = Vec::new();
         for (phase, content) in scenario.phases.iter().enumerate() {
             for (steps, is_rollback) in [(&content.steps, false), (&content.rollback, true)] {
-                // A step around others does nothing of its own.
-                let single = steps.iter().flat_map(walk).filter(|step| step.action().nested().is_empty());
-                stops.extend(single.map(|step| {
+                let single = steps.iter().flat_map(|step| placed(step, None, scenario));
+                stops.extend(single.map(|(cluster, step)| {
                     let manifests = brought(step, scenario, files).into_iter().map(Rc::new).collect();
-                    Stop { phase, is_rollback, step, manifests }
+                    Stop { phase, is_rollback, cluster, is_elsewhere: false, step, manifests }
                 }));
             }
         }
@@ -53,6 +57,21 @@ impl<'a> Course<'a> {
     /// The steps of a run in which nothing fails.
     pub fn forward(&self) -> Vec<&Stop<'a>> {
         self.stops.iter().filter(|stop| !stop.is_rollback).collect()
+    }
+
+    /// The same as each cluster sees it: what is carried out there, and every commit, since there is one repository. What a
+    /// commit brings counts where it was made.
+    pub fn of_each_cluster(&self) -> Vec<Course<'a>> {
+        let clusters: BTreeSet<_> = self.stops.iter().map(|stop| stop.cluster).collect();
+        let of_one = |cluster| {
+            let seen = self.stops.iter().filter_map(|stop| match &stop.step.value {
+                _ if stop.cluster == cluster => Some(stop.clone()),
+                Step::Commit(_) => Some(Stop { is_elsewhere: true, manifests: Vec::new(), ..stop.clone() }),
+                _ => None,
+            });
+            Course { stops: seen.collect() }
+        };
+        clusters.into_iter().map(of_one).collect()
     }
 
     /// What all steps bring.
@@ -93,6 +112,25 @@ impl Stop<'_> {
                 | Step::StallSampler(_)
                 | Step::Cut(_)
         )
+    }
+}
+
+/// The steps within a step that do something themselves, each with the cluster that it does it in.
+fn placed<'a>(
+    step: &'a Spanned<Step>,
+    around: Option<&'a str>,
+    scenario: &Scenario,
+) -> Vec<(Option<&'a str>, &'a Spanned<Step>)> {
+    let cluster = match &step.value {
+        Step::On(on) => {
+            let is_first = scenario.clusters.first().is_some_and(|first| first.value == on.cluster.value);
+            (!is_first).then(|| on.cluster.as_str())
+        }
+        _ => around,
+    };
+    match step.action().nested() {
+        [] => vec![(cluster, step)],
+        nested => nested.iter().flat_map(|step| placed(step, cluster, scenario)).collect(),
     }
 }
 

@@ -213,7 +213,14 @@ impl<'a> Findings<'a> {
 
     /// The FluxInstances among them.
     pub fn instances(&self) -> Vec<Rc<Manifest>> {
-        self.manifests().into_iter().filter(|m| m.is("fluxcd.controlplane.io", "FluxInstance")).collect()
+        self.instances_in(&self.course)
+    }
+
+    /// The FluxInstances that come to be in one cluster, by its own [course](Course::of_each_cluster).
+    pub fn instances_in(&self, course: &Course<'_>) -> Vec<Rc<Manifest>> {
+        let synced = self.fleet.synced(&course.sync_paths());
+        let all = synced.into_iter().chain(course.manifests().map(Rc::clone));
+        all.filter(|m| m.is("fluxcd.controlplane.io", "FluxInstance")).collect()
     }
 
     /// The step that is checked.

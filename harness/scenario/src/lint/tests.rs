@@ -1,5 +1,9 @@
 //! Every rule's own examples: what breaks it is reported under its code, what does not is not.
 
+use std::collections::BTreeSet;
+
+use rstest::rstest;
+
 use super::rules::INSTANCE;
 use super::{Known, Linter, Rule};
 use crate::diagnostic::Diagnostics;
@@ -136,6 +140,32 @@ fn a_branch_that_flux_does_not_follow_may_lose_anything() {
     };
     assert!(found("").contains("Flux would prune itself"));
     assert_eq!(found(", branch: other"), "");
+}
+
+const LET_GO: &str = "patch: {object: fluxinstance/flux-system/flux, merge: {metadata: {annotations: {fluxcd.controlplane.io/reconcile: disabled}}}}";
+const DELETE: &str = "delete: fluxinstance/flux-system/flux";
+const CLEAN_UP: &str = "commit: {message: m, delete: [clusters/main/flux-system]}, wait: {revision: head}";
+
+/// What was done in one cluster is no reason for what may be done in another.
+#[rstest]
+#[case::edge_alone(&[], &[])]
+#[case::let_go_in_each(&[LET_GO, DELETE], &[])]
+#[case::bootstrapped_beside_a_taken_over_one(&["on: {cluster: main, steps: [bootstrap: {path: clusters/other}]}"], &[])]
+#[case::let_go_elsewhere(&[LET_GO, "on: {cluster: main, steps: [delete: fluxinstance/flux-system/flux]}"], &["F215"])]
+#[case::the_first_by_its_name(&[LET_GO, "on: {cluster: edge, steps: [delete: fluxinstance/flux-system/flux]}"], &[])]
+#[case::operator_elsewhere(&["on: {cluster: main, steps: [apply: {file: instance.yaml}]}"], &["F211", "F212"])]
+#[case::cleaned_up_by_the_other(&[CLEAN_UP], &["F213"])]
+#[case::operator_gone_elsewhere(&["on: {cluster: main, steps: [delete: deployment/flux-system/flux-operator]}", LET_GO, DELETE], &[])]
+fn order_is_each_clusters_own(#[case] steps: &[&str], #[case] codes: &[&str]) {
+    let both = "bootstrap: {path: clusters/test}, on: {cluster: main, steps: [bootstrap: {path: clusters/main}]}";
+    let take_over = "install-operator: {}, apply: {file: instance.yaml}, wait: {ready: fluxinstance/flux-system/flux}";
+    let steps = [&[take_over], steps].concat().join(", ");
+    let text = format!(
+        "clusters: [edge, main]\noperator: {{version: 0.59.0}}\nphases: [{{phase: a, steps: [{both}]}}, {{phase: b, steps: [{steps}]}}]"
+    );
+    let found = findings(&text, &[("example-area/instance.yaml", INSTANCE)]);
+    let about_order = found.iter().map(|d| d.code).filter(|code| ("F209".."F218").contains(code));
+    assert_eq!(about_order.collect::<BTreeSet<_>>(), codes.iter().copied().collect(), "{}", found.to_text());
 }
 
 /// What an editor passes on has no name, and what would be beside it cannot be looked for.

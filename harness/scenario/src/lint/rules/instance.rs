@@ -69,9 +69,8 @@ pub const COMPONENTS: ScenarioRule = ScenarioRule {
         ..Rule::WARNING
     },
     check: |findings| {
-        let (course, scenario) = (findings.course(), findings.scenario());
-        let Some(bootstrap) = bootstrap(&course) else { return };
-        for instance in findings.instances() {
+        let scenario = findings.scenario();
+        each_instance(findings, |findings, instance, bootstrap| {
             let listed: Vec<&str> = match instance.at("spec.components") {
                 Some(list) => list.items().iter().filter_map(|c| c.text()).collect(),
                 None => Component::DEFAULTS.iter().map(|c| c.as_str()).collect(),
@@ -85,7 +84,7 @@ pub const COMPONENTS: ScenarioRule = ScenarioRule {
                     format!("add `{component}` to `components`"),
                 );
             }
-        }
+        });
     },
 };
 
@@ -102,15 +101,14 @@ pub const DOWNGRADE: ScenarioRule = ScenarioRule {
         ..Rule::WARNING
     },
     check: |findings| {
-        let (course, scenario) = (findings.course(), findings.scenario());
-        let Some(before) = bootstrap(&course).map(|b| b.version(scenario)) else { return };
-        let path = "spec.distribution.version";
-        for instance in findings.instances() {
-            let Some(after) = instance.scalar(path).filter(|after| is_older(after, before)) else { continue };
+        let (scenario, path) = (findings.scenario(), "spec.distribution.version");
+        each_instance(findings, |findings, instance, bootstrap| {
+            let before = bootstrap.version(scenario);
+            let Some(after) = instance.scalar(path).filter(|after| is_older(after, before)) else { return };
             let message = format!("the FluxInstance would take Flux from {before} back to {after}");
             let help = format!("write {before} or a later version");
             findings.report_in(&DOWNGRADE.rule, instance.source(), instance.span(path), message, help);
-        }
+        });
     },
 };
 
@@ -301,15 +299,16 @@ pub const STORAGE: ScenarioRule = ScenarioRule {
     },
 };
 
-/// For rules about what two things have in common.
+/// For rules about what a FluxInstance and the bootstrap of its cluster have in common.
 pub(super) fn each_instance(
     findings: &mut Findings<'_>,
     mut check: impl FnMut(&mut Findings<'_>, &Manifest, &Bootstrap),
 ) {
-    let course = findings.course();
-    let Some(bootstrap) = bootstrap(&course) else { return };
-    for instance in findings.instances() {
-        check(findings, &instance, bootstrap);
+    for course in findings.course().of_each_cluster() {
+        let Some(bootstrap) = bootstrap(&course) else { continue };
+        for instance in findings.instances_in(&course) {
+            check(findings, &instance, bootstrap);
+        }
     }
 }
 

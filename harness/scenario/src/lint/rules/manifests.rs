@@ -166,9 +166,9 @@ pub const TOO_EARLY: ScenarioRule = ScenarioRule {
     },
     check: |findings| {
         let (course, fleet) = (findings.course(), findings.fleet());
-        let Some(bootstrap) = bootstrap(&course) else { return };
-        let synced = fleet.synced(&[bootstrap.path.to_string()]);
-        for manifest in synced.iter().filter(|m| m.group() == "fluxcd.controlplane.io") {
+        let bootstraps =
+            course.of_each_cluster().iter().filter_map(bootstrap).map(|b| b.path.to_string()).collect::<Vec<_>>();
+        for manifest in fleet.synced(&bootstraps).iter().filter(|m| m.group() == "fluxcd.controlplane.io") {
             findings.report_in(
                 &TOO_EARLY.rule,
                 manifest.source(),

@@ -3,7 +3,7 @@
 use super::examples::{INSTANCE, TAKE_OVER};
 use super::instance::bootstrap;
 use super::workload::base;
-use crate::lint::course::normal;
+use crate::lint::course::{Course, normal};
 use crate::lint::{Findings, Rule, ScenarioRule, Stop};
 use crate::steps::{Condition, Step, Wait};
 use crate::text::ObjectRef;
@@ -14,6 +14,13 @@ const ORPHANING: &str = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kusto
 
 fn is_instance(object: &ObjectRef) -> bool {
     base(&object.kind) == "fluxinstance"
+}
+
+/// Checks the steps of each cluster as if there were no other: what is done in one has no part in the order of another.
+fn in_each_cluster(findings: &mut Findings<'_>, check: impl Fn(&mut Findings<'_>, &Course<'_>)) {
+    for course in findings.course().of_each_cluster() {
+        check(findings, &course);
+    }
 }
 
 /// Whether a step ends only when a FluxInstance is ready.
@@ -36,18 +43,20 @@ pub const TOO_SOON: ScenarioRule = ScenarioRule {
         ..Rule::WARNING
     },
     check: |findings| {
-        let course = findings.course();
-        for stop in course.forward() {
-            let is_there = matches!(stop.step.value, Step::Bootstrap(_)) || stop.brings("FluxInstance");
-            // Steps that bring Flux by other means are not known here.
-            if is_there || ["flux", "exec"].contains(&stop.step.kind()) {
-                return;
+        in_each_cluster(findings, |findings, course| {
+            for stop in course.forward().into_iter().filter(|stop| !stop.is_elsewhere) {
+                let is_there = matches!(stop.step.value, Step::Bootstrap(_)) || stop.brings("FluxInstance");
+                // Steps that bring Flux by other means are not known here.
+                if is_there || ["flux", "exec"].contains(&stop.step.kind()) {
+                    return;
+                }
+                if matches!(&stop.step.value, Step::Commit(_) | Step::Wait(Wait { until: Condition::Revision(_), .. }))
+                {
+                    let message = format!("`{}` needs Flux, which is not there yet", stop.step.kind());
+                    findings.report(&TOO_SOON.rule, stop.step.span, message, "put it behind the `bootstrap`");
+                }
             }
-            if matches!(&stop.step.value, Step::Commit(_) | Step::Wait(Wait { until: Condition::Revision(_), .. })) {
-                let message = format!("`{}` needs Flux, which is not there yet", stop.step.kind());
-                findings.report(&TOO_SOON.rule, stop.step.span, message, "put it behind the `bootstrap`");
-            }
-        }
+        });
     },
 };
 
@@ -93,27 +102,28 @@ pub const UNAWAITED_INSTANCE: ScenarioRule = ScenarioRule {
         ..Rule::WARNING
     },
     check: |findings| {
-        let course = findings.course();
-        let forward = course.forward();
-        for (at, stop) in forward.iter().enumerate() {
-            let awaits = |later: &&&Stop<'_>| {
-                // What else can look at an instance is not known here.
-                let is_other = later.looks()
-                    && !matches!(
-                        later.step.value,
-                        Step::Wait(_) | Step::Assert(_) | Step::Delete(_) | Step::Rollout(_)
-                    );
-                proves_take_over(later) || is_other
-            };
-            if matches!(stop.step.value, Step::Apply(_))
-                && stop.brings("FluxInstance")
-                && !forward[at + 1..].iter().any(|s| awaits(&s))
-            {
-                let message = "nothing waits for the FluxInstance to be ready";
-                let help = "add `- wait: {ready: fluxinstance/flux-system/flux, within: 5m}`";
-                findings.report(&UNAWAITED_INSTANCE.rule, stop.step.span, message, help);
+        in_each_cluster(findings, |findings, course| {
+            let forward = course.forward();
+            for (at, stop) in forward.iter().enumerate() {
+                let awaits = |later: &&&Stop<'_>| {
+                    // What else can look at an instance is not known here.
+                    let is_other = later.looks()
+                        && !matches!(
+                            later.step.value,
+                            Step::Wait(_) | Step::Assert(_) | Step::Delete(_) | Step::Rollout(_)
+                        );
+                    proves_take_over(later) || is_other
+                };
+                if matches!(stop.step.value, Step::Apply(_))
+                    && stop.brings("FluxInstance")
+                    && !forward[at + 1..].iter().any(|s| awaits(&s))
+                {
+                    let message = "nothing waits for the FluxInstance to be ready";
+                    let help = "add `- wait: {ready: fluxinstance/flux-system/flux, within: 5m}`";
+                    findings.report(&UNAWAITED_INSTANCE.rule, stop.step.span, message, help);
+                }
             }
-        }
+        });
     },
 };
 
@@ -128,21 +138,27 @@ pub const NO_OPERATOR: ScenarioRule = ScenarioRule {
         ..Rule::WARNING
     },
     check: |findings| {
-        let course = findings.course();
-        if findings.synced().iter().any(|m| ["HelmRelease", "ResourceSet"].contains(&m.kind())) {
-            return;
-        }
-        for stop in course.forward() {
-            // Flux itself, or a command, may bring the operator as well.
-            if ["install-operator", "flux", "exec"].contains(&stop.step.kind()) || stop.brings("HelmRelease") {
+        in_each_cluster(findings, |findings, course| {
+            if findings.synced().iter().any(|m| ["HelmRelease", "ResourceSet"].contains(&m.kind())) {
                 return;
             }
-            if matches!(stop.step.value, Step::Apply(_)) && stop.brings("FluxInstance") {
-                let message =
-                    "the FluxInstance is applied before the operator is installed: its kind does not exist yet";
-                findings.report(&NO_OPERATOR.rule, stop.step.span, message, "put `- install-operator: {}` before it");
+            for stop in course.forward() {
+                // Flux itself, or a command, may bring the operator as well.
+                if ["install-operator", "flux", "exec"].contains(&stop.step.kind()) || stop.brings("HelmRelease") {
+                    return;
+                }
+                if matches!(stop.step.value, Step::Apply(_)) && stop.brings("FluxInstance") {
+                    let message =
+                        "the FluxInstance is applied before the operator is installed: its kind does not exist yet";
+                    findings.report(
+                        &NO_OPERATOR.rule,
+                        stop.step.span,
+                        message,
+                        "put `- install-operator: {}` before it",
+                    );
+                }
             }
-        }
+        });
     },
 };
 
@@ -158,24 +174,25 @@ pub const EARLY_CLEAN_UP: ScenarioRule = ScenarioRule {
         ..Rule::WARNING
     },
     check: |findings| {
-        let course = findings.course();
-        let Some(bootstrap) = bootstrap(&course) else { return };
-        let folder = format!("{}/flux-system", bootstrap.path);
-        for stop in course.forward() {
-            if proves_take_over(stop) {
-                return;
+        in_each_cluster(findings, |findings, course| {
+            let Some(bootstrap) = bootstrap(course) else { return };
+            let folder = format!("{}/flux-system", bootstrap.path);
+            for stop in course.forward() {
+                if proves_take_over(stop) {
+                    return;
+                }
+                let Step::Commit(commit) = &stop.step.value else { continue };
+                let deleted = commit.delete.iter().filter(|_| commit.is_to_main());
+                for path in deleted.filter(|path| format!("{folder}/").starts_with(&format!("{path}/"))) {
+                    findings.report(
+                        &EARLY_CLEAN_UP.rule,
+                        path.span,
+                        format!("`{path}` is deleted before a FluxInstance is ready: Flux would prune itself"),
+                        "first `- wait: {ready: fluxinstance/flux-system/flux}`",
+                    );
+                }
             }
-            let Step::Commit(commit) = &stop.step.value else { continue };
-            let deleted = commit.delete.iter().filter(|_| commit.is_to_main());
-            for path in deleted.filter(|path| format!("{folder}/").starts_with(&format!("{path}/"))) {
-                findings.report(
-                    &EARLY_CLEAN_UP.rule,
-                    path.span,
-                    format!("`{path}` is deleted before a FluxInstance is ready: Flux would prune itself"),
-                    "first `- wait: {ready: fluxinstance/flux-system/flux}`",
-                );
-            }
-        }
+        });
     },
 };
 
@@ -191,23 +208,24 @@ pub const HARD_DELETE: ScenarioRule = ScenarioRule {
         ..Rule::WARNING
     },
     check: |findings| {
-        let course = findings.course();
-        let mut is_let_go = false;
-        for stop in course.all() {
-            match &stop.step.value {
-                Step::Patch(patch) if is_instance(&patch.object) => {
-                    let annotation = patch.merge.get("metadata").and_then(|m| m.get("annotations")?.get("fluxcd.controlplane.io/reconcile"));
-                    is_let_go |= annotation.is_some_and(|value| value == "disabled");
+        in_each_cluster(findings, |findings, course| {
+            let mut is_let_go = false;
+            for stop in course.all() {
+                match &stop.step.value {
+                    Step::Patch(patch) if is_instance(&patch.object) => {
+                        let annotation = patch.merge.get("metadata").and_then(|m| m.get("annotations")?.get("fluxcd.controlplane.io/reconcile"));
+                        is_let_go |= annotation.is_some_and(|value| value == "disabled");
+                    }
+                    Step::Delete(delete) if is_instance(&delete.0) && !is_let_go => findings.report(
+                        &HARD_DELETE.rule,
+                        stop.step.span,
+                        "with the FluxInstance go the controllers, the CRDs and every Flux object",
+                        "first set its annotation `fluxcd.controlplane.io/reconcile: disabled`, or allow this with a reason",
+                    ),
+                    _ => is_let_go |= ["suspend", "flux", "exec"].contains(&stop.step.kind()),
                 }
-                Step::Delete(delete) if is_instance(&delete.0) && !is_let_go => findings.report(
-                    &HARD_DELETE.rule,
-                    stop.step.span,
-                    "with the FluxInstance go the controllers, the CRDs and every Flux object",
-                    "first set its annotation `fluxcd.controlplane.io/reconcile: disabled`, or allow this with a reason",
-                ),
-                _ => is_let_go |= ["suspend", "flux", "exec"].contains(&stop.step.kind()),
             }
-        }
+        });
     },
 };
 
@@ -222,23 +240,26 @@ pub const ORPHANED_INSTANCE: ScenarioRule = ScenarioRule {
         ..Rule::WARNING
     },
     check: |findings| {
-        let course = findings.course();
-        let mut is_gone = false;
-        for stop in course.all() {
-            match &stop.step.value {
-                Step::Delete(delete) if base(&delete.0.kind) == "deployment" && delete.0.name == "flux-operator" => {
-                    is_gone = true
+        in_each_cluster(findings, |findings, course| {
+            let mut is_gone = false;
+            for stop in course.all() {
+                match &stop.step.value {
+                    Step::Delete(delete)
+                        if base(&delete.0.kind) == "deployment" && delete.0.name == "flux-operator" =>
+                    {
+                        is_gone = true
+                    }
+                    Step::InstallOperator(_) => is_gone = false,
+                    Step::Delete(delete) if is_gone && is_instance(&delete.0) => findings.report(
+                        &ORPHANED_INSTANCE.rule,
+                        stop.step.span,
+                        "the operator is gone already: nobody is left to finish this",
+                        "delete the FluxInstance before the operator",
+                    ),
+                    _ => {}
                 }
-                Step::InstallOperator(_) => is_gone = false,
-                Step::Delete(delete) if is_gone && is_instance(&delete.0) => findings.report(
-                    &ORPHANED_INSTANCE.rule,
-                    stop.step.span,
-                    "the operator is gone already: nobody is left to finish this",
-                    "delete the FluxInstance before the operator",
-                ),
-                _ => {}
             }
-        }
+        });
     },
 };
 
@@ -254,23 +275,24 @@ pub const TWO_OWNERS: ScenarioRule = ScenarioRule {
         ..Rule::WARNING
     },
     check: |findings| {
-        let course = findings.course();
-        let mut is_owned = false;
-        for stop in course.all() {
-            match &stop.step.value {
-                _ if stop.brings("FluxInstance") => is_owned = true,
-                Step::Delete(delete) if is_instance(&delete.0) => is_owned = false,
-                Step::Patch(patch) if is_instance(&patch.object) => is_owned = false,
-                Step::Bootstrap(_) if is_owned => findings.report(
-                    &TWO_OWNERS.rule,
-                    stop.step.span,
-                    "Flux is bootstrapped while a FluxInstance owns it",
-                    "first disable the FluxInstance and delete it",
-                ),
-                _ if ["suspend", "flux", "exec"].contains(&stop.step.kind()) => is_owned = false,
-                _ => {}
+        in_each_cluster(findings, |findings, course| {
+            let mut is_owned = false;
+            for stop in course.all() {
+                match &stop.step.value {
+                    _ if stop.brings("FluxInstance") => is_owned = true,
+                    Step::Delete(delete) if is_instance(&delete.0) => is_owned = false,
+                    Step::Patch(patch) if is_instance(&patch.object) => is_owned = false,
+                    Step::Bootstrap(_) if is_owned => findings.report(
+                        &TWO_OWNERS.rule,
+                        stop.step.span,
+                        "Flux is bootstrapped while a FluxInstance owns it",
+                        "first disable the FluxInstance and delete it",
+                    ),
+                    _ if ["suspend", "flux", "exec"].contains(&stop.step.kind()) => is_owned = false,
+                    _ => {}
+                }
             }
-        }
+        });
     },
 };
 
