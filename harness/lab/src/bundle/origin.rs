@@ -107,24 +107,36 @@ fn installed(dockerfile: &str) -> Vec<String> {
 
 /// The modules that a recipe's outputs are the main packages or files of, in the versions that its go.mod asks for.
 fn modules(recipe: &GoRecipe, sources: &Sources) -> Vec<Origin> {
-    let required = required(&text_of(sources, &recipe.dir, "go.mod"));
+    let go_mod = text_of(sources, &recipe.dir, "go.mod");
+    let own = go_mod.lines().find_map(|line| line.strip_prefix("module ")).unwrap_or_default();
+    let required = required(&go_mod);
     let paths = recipe.binaries.values().chain(recipe.extract.values());
-    let mut found: Vec<Origin> = paths
-        .filter_map(|path| {
-            let inside =
-                |module: &str| path.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            let (module, version) =
-                required.iter().filter(|(module, _)| inside(module)).max_by_key(|(m, _)| m.len())?;
-            Some(Origin::Go { module: module.clone(), version: version.clone() })
-        })
-        .collect();
+    let modules = paths.flat_map(|path| {
+        let inside =
+            |module: &str| path.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        // A main package of the lab's own puts together what it requires itself.
+        let parts = required.iter().filter(|module| module.is_direct && inside(own));
+        let home = required.iter().filter(|module| inside(&module.path)).max_by_key(|module| module.path.len());
+        parts.chain(home).collect::<Vec<_>>()
+    });
+    let origin = |module: &Required| Origin::Go { module: module.path.clone(), version: module.version.clone() };
+    let mut found: Vec<Origin> = modules.map(origin).collect();
     found.sort();
     found.dedup();
     found
 }
 
-/// Modules and versions of a go.mod: what it requires. Replacements of these main modules are copies of the same version.
-fn required(go_mod: &str) -> Vec<(String, String)> {
+/// A module that a go.mod requires.
+#[derive(Debug)]
+struct Required {
+    path: String,
+    version: String,
+    /// Whether its own packages use it, and not only what they use.
+    is_direct: bool,
+}
+
+/// What a go.mod requires. Replacements of these main modules are copies of the same version.
+fn required(go_mod: &str) -> Vec<Required> {
     let mut is_block = false;
     let mut required = Vec::new();
     for line in go_mod.lines().map(str::trim) {
@@ -135,7 +147,8 @@ fn required(go_mod: &str) -> Vec<(String, String)> {
                 let Some(line) = (if is_block { Some(line) } else { line.strip_prefix("require ") }) else { continue };
                 let mut words = line.split_whitespace();
                 if let (Some(module), Some(version)) = (words.next(), words.next()) {
-                    required.push((module.to_owned(), version.to_owned()));
+                    let (path, version) = (module.to_owned(), version.to_owned());
+                    required.push(Required { path, version, is_direct: !line.ends_with("// indirect") });
                 }
             }
         }
@@ -182,6 +195,10 @@ mod tests {
     #[case("kubernetes-1.34.4", "k8s.io/kubernetes@v1.34.4")]
     #[case("docker-cli-28.5.2", "docker.io/library/docker:28.5.2-cli, github.com/docker/cli@v28.5.2+incompatible")]
     #[case("flux-operator-0.59.0", "github.com/controlplaneio-fluxcd/flux-operator@v0.59.0")]
+    #[case(
+        "coredns-1.13.1",
+        "github.com/coredns/caddy@v1.1.4-0.20250930002214-15135a999495, github.com/coredns/coredns@v1.13.1"
+    )]
     #[case("debian-base", "docker.io/library/debian:bookworm-slim, debian bookworm, debian/ca-certificates")]
     #[case("gitserver", "debian/git, debian/lighttpd, debian/openssh-server, debian/openssl, debian/perl")]
     #[case("ferry-agent", "workspace/ferry-probe")]
