@@ -41,5 +41,5 @@ impl Check for Cgroup {
 
 fn version_1(driver: String) -> Outcome {
     Outcome::warn(format!("version 1{driver}"))
-        .remedy("none needed up to Kubernetes 1.34: nodes are told to accept it; beyond, boot with systemd.unified_cgroup_hierarchy=1")
+        .remedy("none needed up to Kubernetes 1.36: nodes are told to accept it; beyond, boot with systemd.unified_cgroup_hierarchy=1")
 }
