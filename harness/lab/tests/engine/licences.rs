@@ -30,7 +30,9 @@ async fn licences_are_what_the_modules_come_with() {
     assert!(modules.len() >= 15, "{modules:?}");
     let folders = download(modules.keys().map(|(module, version)| format!("{module}@{version}")));
     for ((module, version), components) in &modules {
-        let text = fs_err::read_to_string(Path::new(&folders[&format!("{module}@{version}")]).join("LICENSE")).unwrap();
+        let folder = Path::new(&folders[&format!("{module}@{version}")]);
+        let file = ["LICENSE", "LICENSE.txt"].map(|name| folder.join(name)).into_iter().find(|file| file.is_file());
+        let text = fs_err::read_to_string(file.unwrap_or_else(|| panic!("{module}@{version}"))).unwrap();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let found = MARKS.iter().find(|(_, mark)| text.contains(mark)).map(|(id, _)| *id);
         for (name, license) in components {
