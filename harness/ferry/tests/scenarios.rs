@@ -97,7 +97,7 @@ fn arguments(folder: &Path) -> Result<RunArgs, Failed> {
         progress: Progress::Plain,
         reports: if std::env::var_os("FERRY_REPORTS").is_some() { arguments.reports } else { reports },
         // Machines that run tests are busy, and a run that could not be measured says nothing about what is tested.
-        retries: if std::env::var_os("FERRY_RETRIES").is_some() { arguments.retries } else { 1 },
+        retries: if std::env::var_os("FERRY_RETRIES").is_some() { arguments.retries } else { 2 },
         ..arguments
     })
 }
