@@ -59,8 +59,8 @@ struct Stand {
     over: bool,
 }
 
-/// What the kubelet says in the place of a log whose container it has removed already.
-const REMOVED: &str = "unable to retrieve container logs for ";
+/// What the kubelet says in the place of a log that is gone already: with its container, or with its pod's folder.
+const REMOVED: [&str; 2] = ["unable to retrieve container logs for ", "failed to try resolving symlinks in path "];
 
 /// What it ends a log with that it followed to its end when the container is removed before the kubelet has looked whether it
 /// still runs. It looks once a second, and at once where something was written: nothing is missing then.
@@ -213,7 +213,7 @@ impl Reader {
         match self.cursor.take(line) {
             Line::Known => {}
             Line::Foreign("") => {}
-            Line::Foreign(text) if text.starts_with(REMOVED) => return Err(Broken::NoLog),
+            Line::Foreign(text) if REMOVED.iter().any(|removed| text.starts_with(removed)) => return Err(Broken::NoLog),
             Line::Foreign(text) => return Err(Broken::Error(format!("instead of its log: {text}"))),
             Line::New(time, text) => {
                 self.tally.lines += 1;
@@ -424,16 +424,32 @@ mod tests {
         assert_eq!(tally.broken.unwrap(), "its pod was gone before its log was read");
     }
 
+    const SYMLINK: &str = "failed to try resolving symlinks in path \"/var/log/pods/a_b_c/manager/0.log\": lstat /var/log/pods/a_b_c: no such file or directory";
+
+    #[rstest]
+    #[case::container("unable to retrieve container logs for containerd://1c0f")]
+    #[case::folder(SYMLINK)]
     #[tokio::test(start_paused = true)]
-    async fn a_log_whose_end_was_read_before_its_container_went_is_whole() {
+    async fn a_log_whose_end_was_read_before_it_went_is_whole(#[case] instead: &str) {
         let (mut run, log) = Run::of_one_line().await;
         drop(log);
         run.pod("u-1", 0, "Running").await;
         let (_, log) = run.log().await;
-        log.send("unable to retrieve container logs for containerd://1c0f");
+        log.send(instead);
         drop(log);
         run.server.asked().await.refuse(404, "NotFound", "gone");
         assert_eq!(run.end().await.0, Tally { lines: 1, errors: 0, broken: None });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_log_that_went_before_it_was_read_is_missed() {
+        let mut run = Run::start();
+        run.pod("u-1", 0, "Running").await;
+        let (_, log) = run.log().await;
+        log.send(SYMLINK);
+        drop(log);
+        run.server.asked().await.refuse(404, "NotFound", "gone");
+        assert_eq!(run.end().await.0.broken.as_deref(), Some("its pod was gone before its log was read"));
     }
 
     #[rstest]
