@@ -213,7 +213,9 @@ impl Reader {
         match self.cursor.take(line) {
             Line::Known => {}
             Line::Foreign("") => {}
-            Line::Foreign(text) if REMOVED.iter().any(|removed| text.starts_with(removed)) => return Err(Broken::NoLog),
+            Line::Foreign(text) if REMOVED.iter().any(|removed| text.starts_with(removed)) => {
+                return Err(Broken::NoLog);
+            }
             Line::Foreign(text) => return Err(Broken::Error(format!("instead of its log: {text}"))),
             Line::New(time, text) => {
                 self.tally.lines += 1;
