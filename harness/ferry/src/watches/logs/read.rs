@@ -414,19 +414,22 @@ mod tests {
         assert_eq!(run.end().await.0, Tally { lines: 1, errors: 0, broken: None });
     }
 
+    const SYMLINK: &str = "failed to try resolving symlinks in path \"/var/log/pods/a_b_c/manager/0.log\": lstat /var/log/pods/a_b_c: no such file or directory";
+
+    #[rstest]
+    #[case::container("unable to retrieve container logs for containerd://1c0f")]
+    #[case::folder(SYMLINK)]
     #[tokio::test(start_paused = true)]
-    async fn what_the_kubelet_says_instead_is_no_log() {
+    async fn what_the_kubelet_says_instead_is_no_log(#[case] instead: &str) {
         let mut run = Run::start();
         run.pod("u-1", 0, "Succeeded").await;
         let (_, log) = run.log().await;
-        log.send("unable to retrieve container logs for containerd://1c0f");
+        log.send(instead);
         drop(log);
         run.server.asked().await.refuse(404, "NotFound", "gone");
         let (tally, _) = run.end().await;
         assert_eq!(tally.broken.unwrap(), "its pod was gone before its log was read");
     }
-
-    const SYMLINK: &str = "failed to try resolving symlinks in path \"/var/log/pods/a_b_c/manager/0.log\": lstat /var/log/pods/a_b_c: no such file or directory";
 
     #[rstest]
     #[case::container("unable to retrieve container logs for containerd://1c0f")]
@@ -441,17 +444,6 @@ mod tests {
         drop(log);
         run.server.asked().await.refuse(404, "NotFound", "gone");
         assert_eq!(run.end().await.0, Tally { lines: 1, errors: 0, broken: None });
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_log_that_went_before_it_was_read_is_missed() {
-        let mut run = Run::start();
-        run.pod("u-1", 0, "Running").await;
-        let (_, log) = run.log().await;
-        log.send(SYMLINK);
-        drop(log);
-        run.server.asked().await.refuse(404, "NotFound", "gone");
-        assert_eq!(run.end().await.0.broken.as_deref(), Some("its pod was gone before its log was read"));
     }
 
     #[rstest]
