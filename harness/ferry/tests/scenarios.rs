@@ -8,6 +8,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser as _;
 use ferry::at_once;
@@ -22,6 +23,9 @@ const DEFAULT_SUITE: &str = "ci";
 
 /// The tag of scenarios that bring in what the bundle does not have, from public registries.
 const REGISTRIES: &str = "registries";
+
+/// Set by a trial that was told to stop.
+static CANCELLED: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -60,12 +64,19 @@ fn trial(chosen: Chosen, in_suite: &[String]) -> Trial {
     let unbuildable = chosen.cell.provider == "k3s" && is_asked_for("source");
     let ignored = !asked || unbuildable || is_ignored(&chosen.cell.provider) || pulls && !is_asked_for("registry");
     Trial::test(chosen.name(), move || {
+        // libtest-mimic goes on after a trial that a signal ended: whoever sent it meant them all.
+        if CANCELLED.load(Ordering::Relaxed) {
+            return Err(Failed::from("cancelled before it began"));
+        }
         let checked = chosen.check(&Default::default()).map_err(|problem| failed(&problem))?;
         let Some(loaded) = checked.loaded else { return Err(Failed::from(checked.found.to_text())) };
         let arguments = arguments(&chosen.folder)?;
         match run::one(&loaded, &arguments, Path::new(env!("CARGO_BIN_EXE_ferry"))) {
             Ok(ended) if ended.exit == Exit::Pass => Ok(()),
-            Ok(ended) => Err(Failed::from(format!("{}\n{}", ended.exit.word(), ended.why.join("\n")))),
+            Ok(ended) => {
+                CANCELLED.fetch_or(ended.exit == Exit::Cancelled, Ordering::Relaxed);
+                Err(Failed::from(format!("{}\n{}", ended.exit.word(), ended.why.join("\n"))))
+            }
             Err(problem) => Err(failed(&problem)),
         }
     })

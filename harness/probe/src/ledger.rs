@@ -16,7 +16,7 @@ pub(crate) enum Untaken {
     Late(u64),
     /// That many samples of the probe had no answer yet.
     Bound(usize),
-    /// The sampler itself was blind while the answer was due, so that nobody knows when it came, or whether.
+    /// It timed out, and the sampler itself was blind meanwhile, so that nobody knows whether the answer came.
     Blind,
     /// This machine could not ask.
     Local(String),
@@ -27,7 +27,7 @@ impl fmt::Display for Untaken {
         match self {
             Self::Late(late) => f.write_str(&late_by(*late)),
             Self::Bound(bound) => write!(f, "{bound} samples in flight, the bound"),
-            Self::Blind => f.write_str("the sampler was blind while it waited for the answer"),
+            Self::Blind => f.write_str("the sampler was blind while it waited, and no answer was in time"),
             Self::Local(what) => write!(f, "this machine could not ask: {what}"),
         }
     }

@@ -251,10 +251,8 @@ impl<S: Fn(EventKind), W: Fn() -> Option<Duration>> Sampling<S, W> {
             Fate::Taken(Answered { latency: micros(sampled.back - due), slip: micros(sampled.sent - due), failure })
         };
         let fate = match sampled.answer {
-            // The answer may have been there, or been there long before, while nobody looked.
-            Ok(()) | Err(Miss::Failed(Failure::Timeout)) if sampled.sent < self.blind_until => {
-                Fate::Untaken(Untaken::Blind)
-            }
+            // The answer may have been there while nobody looked. A good one that is dated too late is still a good one.
+            Err(Miss::Failed(Failure::Timeout)) if sampled.sent < self.blind_until => Fate::Untaken(Untaken::Blind),
             Ok(()) => answered(None),
             Err(Miss::Failed(failure)) => answered(Some(failure)),
             Err(Miss::Local(what)) => Fate::Untaken(Untaken::Local(what)),

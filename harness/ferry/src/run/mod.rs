@@ -203,7 +203,8 @@ async fn finish(
     if let Some(engine) = &lab.engine {
         let worth_a_look = !judgement.as_expected && judgement.verdict != Verdict::Cancelled;
         if let (Some(plot), true) = (&lab.plot, worth_a_look) {
-            teardown::collect_logs(plot.provider.as_ref(), &plot.clusters, &scope, &recorder).await;
+            let (provider, stage) = (plot.provider.as_ref(), lab.stage.as_ref());
+            teardown::collect_logs(provider, &plot.clusters, stage, &scope, &recorder).await;
         }
         if stays {
             teardown::keep(engine, &scope, lab.stage.as_ref(), &recorder).await;

@@ -36,11 +36,17 @@ pub(super) fn start_reaper(ferry: &Path, scope: &RunScope) -> Result<Reaper, Pro
     reaper::spawn(ferry, scope).map_err(|e| Problem::infra("the run's reaper").because(e))
 }
 
-/// Copies journals and pod logs into the run's folder.
-pub(super) async fn collect_logs(provider: &dyn Provider, clusters: &[String], scope: &RunScope, recorder: &Recorder) {
+/// Copies journals, pod logs and what the servers said into the run's folder.
+pub(super) async fn collect_logs(
+    provider: &dyn Provider,
+    clusters: &[String],
+    stage: Option<&Stage>,
+    scope: &RunScope,
+    recorder: &Recorder,
+) {
     let to = scope.dir.join("logs");
     let work = async {
-        let mut missing = vec![];
+        let mut missing = servers(stage, &to).await;
         for cluster in clusters {
             let to = if clusters.len() > 1 { to.join(cluster) } else { to.clone() };
             missing.extend(provider.export_logs(cluster, &to).await);
@@ -51,8 +57,20 @@ pub(super) async fn collect_logs(provider: &dyn Provider, clusters: &[String], s
         tokio::time::timeout(LOGS_DEADLINE, work).await.unwrap_or_else(|_| Err(format!("not within {LOGS_DEADLINE:?}")))
     };
     if recorder.activity("collect logs", bounded).await.is_ok() {
-        note(recorder, Level::Info, format!("logs of the cluster are in {}", to.display()));
+        note(recorder, Level::Info, format!("logs of the cluster and its servers are in {}", to.display()));
     }
+}
+
+/// The git server's and the registry's output. Returns what could not be had.
+async fn servers(stage: Option<&Stage>, to: &Path) -> Vec<String> {
+    let Some(stage) = stage else { return vec![] };
+    if let Err(error) = fs_err::tokio::create_dir_all(to).await {
+        return vec![error.to_string()];
+    }
+    let (git, registry) = (to.join("git.log"), to.join("registry.log"));
+    let (git, registry) =
+        tokio::join!(stage.git().container().save_log(&git), stage.registry().container().save_log(&registry));
+    [git, registry].into_iter().filter_map(|saved| Some(saved.err()?.to_string())).collect()
 }
 
 /// Leaves everything standing and says how to use and how to remove it.

@@ -25,7 +25,11 @@ impl ContainerRef {
     /// # Errors
     /// When the engine or the disk refuses.
     pub async fn log_to(&self, path: &Path) -> Result<(), LogError> {
-        let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true).build();
+        self.write_log(path, true).await
+    }
+
+    async fn write_log(&self, path: &Path, follow: bool) -> Result<(), LogError> {
+        let options = LogsOptionsBuilder::new().follow(follow).stdout(true).stderr(true).timestamps(true).build();
         let mut file = fs_err::tokio::File::create(path).await?;
         let mut output = self.docker.logs(&self.name, Some(options));
         while let Some(chunk) = output.next().await {
@@ -34,6 +38,14 @@ impl ContainerRef {
             file.flush().await?;
         }
         Ok(())
+    }
+
+    /// Writes all that the container has said until now to a file, with the time of each line.
+    ///
+    /// # Errors
+    /// When the engine or the disk refuses.
+    pub async fn save_log(&self, path: &Path) -> Result<(), LogError> {
+        self.write_log(path, false).await
     }
 
     /// The last `lines` lines that the container said.

@@ -201,6 +201,15 @@ async fn one_repository_answers_over_ssh_and_http_to_its_own_run_alone() {
         );
         assert_eq!(toolbox.exec(["sh", "-ec", &pull]).succeed().await.unwrap().stdout, "one\ntwo\n");
 
+        // A client that is slow to close its side, as go-git on a busy machine, still has its session.
+        let slow = format!(
+            "mkfifo /work/in && exec 3<>/work/in
+             $GIT_SSH_COMMAND git@{host} \"git-upload-pack '/srv/git/fleet.git'\" </work/in >/work/out 3>&- &
+             printf 0000 >&3; sleep 1; kill -0 $! && echo there; exec 3>&-; wait $! && echo ended",
+            host = ferry_lab::git::HOST
+        );
+        assert_eq!(toolbox.exec(["bash", "-ec", &slow]).succeed().await.unwrap().stdout, "there\nended\n");
+
         let stranger = toolbox.container();
         let http = stranger
             .exec(["git", "-c", "credential.helper=", "ls-remote", &git.http_url()])

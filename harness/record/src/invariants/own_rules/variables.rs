@@ -8,6 +8,7 @@ use crate::cluster::ObjectSeen;
 use crate::event::{Nanos, Outcome, PhaseRole};
 use crate::fold::{Phase, ProbeState, RunState, is_history};
 use crate::invariants::no_error_logs::excuse;
+use crate::stats::Distribution;
 
 /// A variable of the expressions.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ pub static VARIABLES: &[Variable] = &[
             ("doubtful", "of the failed, those that the sampler itself may be to blame for"),
             ("outages", "number of outages"),
             ("longest_ms", "longest outage, 0 without any"),
-            ("p50_ms", "median latency of the good samples"),
+            ("p50_ms", "median latency of the good samples that were answered while the sampler was awake"),
             ("p99_ms", "99th percentile"),
             ("max_ms", "slowest"),
         ],
@@ -203,7 +204,9 @@ fn of_probe(probe: &ProbeState, doubtful: usize) -> Value {
         value["kind"] = json!(info.kind);
         value["place"] = json!(info.place);
     }
-    if let Some(latency) = probe.total.latency.percentiles() {
+    let mut awake = Distribution::default();
+    probe.steady().values().for_each(|phase| awake.add(phase));
+    if let Some(latency) = awake.percentiles() {
         for (name, us) in [("p50_ms", latency.p50), ("p99_ms", latency.p99), ("max_ms", latency.max)] {
             value[name] = json!(us as f64 / 1_000.0);
         }
@@ -350,6 +353,16 @@ mod tests {
             .with(12 * SECOND, EventKind::ErrorLogged(Box::new(line)))
             .with(13 * SECOND, read)
             .fold()
+    }
+
+    #[test]
+    fn an_answer_that_a_drowsy_sampler_dated_is_no_latency() {
+        let slowest = |record: Record| {
+            let probes = probes(&record.slow(200, 900).fold()).unwrap();
+            probes["web/outside/new"]["max_ms"].as_f64().unwrap()
+        };
+        assert!(slowest(Record::good()) > 850.0);
+        assert!(slowest(Record::good().sampler_outage(10_000, 10_900)) < 100.0);
     }
 
     #[test]
