@@ -14,19 +14,30 @@
 //! # }
 //! ```
 
+#[cfg(feature = "judge")]
 pub mod attribution;
 pub mod cluster;
+#[cfg(feature = "judge")]
 pub mod codec;
 pub mod event;
+#[cfg(feature = "judge")]
 mod expectation;
+#[cfg(feature = "judge")]
 pub mod fmt;
+#[cfg(feature = "judge")]
 pub mod fold;
+#[cfg(feature = "judge")]
 pub mod intervals;
+#[cfg(feature = "judge")]
 pub mod invariants;
+#[cfg(feature = "judge")]
 pub mod numbers;
 pub mod packed;
+#[cfg(feature = "judge")]
 pub mod redact;
+#[cfg(feature = "judge")]
 pub mod report;
+#[cfg(feature = "judge")]
 pub mod stats;
 pub mod verdict;
 
@@ -34,5 +45,6 @@ pub mod verdict;
 mod testing;
 
 pub use event::{Event, EventKind, Nanos};
+#[cfg(feature = "judge")]
 pub use fold::RunState;
 pub use verdict::{Judgement, Verdict};
