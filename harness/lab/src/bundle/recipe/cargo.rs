@@ -1,7 +1,7 @@
 //! Binaries of this workspace for images: static, small.
 
 use super::super::error::StepError;
-use super::super::model::CargoRecipe;
+use super::super::model::{Bundle, CargoRecipe, Recipe};
 use super::super::process::{self, capture, run};
 use super::Site;
 
@@ -24,8 +24,8 @@ pub(super) async fn build(site: &Site<'_>, recipe: &CargoRecipe) -> Result<(), S
     let mut cargo = process::command("cargo");
     cargo
         .current_dir(workspace)
-        .args(["build", "--locked", "--profile", PROFILE, "--target", &target, "--package", &recipe.package])
-        .args(recipe.binaries.iter().flat_map(|binary| ["--bin", binary]))
+        .args(["build", "--locked", "--profile", PROFILE, "--target", &target])
+        .args(chosen(site.bundle))
         .env("CARGO_TARGET_DIR", &out)
         .env("CARGO_TERM_COLOR", "never")
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
@@ -36,6 +36,18 @@ pub(super) async fn build(site: &Site<'_>, recipe: &CargoRecipe) -> Result<(), S
         fs_err::copy(out.join(&target).join(PROFILE).join(binary), site.draft.output(binary))?;
     }
     Ok(())
+}
+
+/// What cargo is told to build: the binaries of all such recipes, whichever is carried out. Alone, each would choose its own
+/// features of what they share, and compile that once more.
+fn chosen(bundle: &Bundle) -> Vec<&str> {
+    let mut chosen = Vec::new();
+    for component in bundle.components.values() {
+        let Some(Recipe::Cargo(recipe)) = &component.source else { continue };
+        chosen.extend(["--package", &recipe.package]);
+        chosen.extend(recipe.binaries.iter().flat_map(|binary| ["--bin", binary]));
+    }
+    chosen
 }
 
 /// The Rust target for the engine's architecture. musl where it is installed; else glibc, which since 2.34 resolves names
@@ -57,4 +69,25 @@ async fn target(site: &Site<'_>) -> Result<String, StepError> {
     }
     let what = format!("this machine's Rust has no target for Linux on {arch}");
     Err(StepError::unusable(what, format!("rustup target add {arch}-unknown-linux-musl")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_images_share_is_compiled_once() {
+        let bundle = crate::bundle::load().unwrap();
+        let expected = [
+            "--package",
+            "ferry-probe",
+            "--bin",
+            "ferry-agent",
+            "--package",
+            "ferry-workload",
+            "--bin",
+            "ferry-workload",
+        ];
+        assert_eq!(chosen(&bundle), expected);
+    }
 }
