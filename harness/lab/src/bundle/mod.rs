@@ -28,6 +28,7 @@ mod reach;
 mod recipe;
 mod reference;
 mod sbom;
+mod sharing;
 mod sources;
 
 pub use cache::{Cache, Entry, Meta, default_root};

@@ -19,6 +19,7 @@ use super::plan::{Plan, Planned, Surroundings, Way};
 use super::progress::{Event, Progress};
 use super::reach::{reach, today};
 use super::recipe::{Inputs, is_heavy};
+use super::sharing::Sharing;
 use crate::engine::Engine;
 
 /// Builds that keep cores busy: more at once only compete for cores and memory (a Kubernetes link takes 2 GiB).
@@ -259,21 +260,28 @@ impl<'a> Session<'a> {
         let stop = cancel.child_token();
         let maker = Maker { session: self, progress, stop: &stop };
         let mut running = FuturesUnordered::new();
-        let (mut heavy, mut failure, mut digests) = (0, None, Digests::new());
+        let (mut heavy, mut failure, mut digests) = (Vec::<&Planned<'_>>::new(), None, Digests::new());
+        let mut sharing = Sharing::default();
         let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let heavy_at_once = self.options.jobs.unwrap_or(cores).get().min(HEAVY_AT_ONCE);
         loop {
+            let waits = |heavy: &[&Planned<'_>], planned: &Planned<'_>| {
+                let repeats = |one: &&Planned<'_>| sharing.repeats(self.bundle, planned.component, one.component);
+                heavy.len() >= heavy_at_once || heavy.iter().any(repeats)
+            };
             while failure.is_none()
-                && let Some(planned) = work.next(heavy < heavy_at_once, running.len() - heavy < LIGHT_AT_ONCE)
+                && let Some(planned) =
+                    work.next(|planned| !waits(&heavy, planned), running.len() - heavy.len() < LIGHT_AT_ONCE)
             {
-                heavy += usize::from(is_heavy_one(planned));
+                heavy.extend(is_heavy_one(planned).then_some(planned));
                 let (maker, inputs) = (&maker, work.prepared.inputs.clone());
                 running.push(async move { (planned, maker.make(planned, inputs).await) });
             }
             let Some((planned, result)) = running.next().await else { break };
-            heavy -= usize::from(is_heavy_one(planned));
+            heavy.retain(|one| one.name != planned.name);
             match result {
                 Ok(had) => {
+                    sharing.finished(self.bundle, planned.component);
                     if let (Some(digest), Some(registry)) = (had.digest(), &planned.component.registry) {
                         digests.insert(registry.reference.clone(), digest.to_owned());
                     }
@@ -366,9 +374,9 @@ struct Work<'p> {
 
 impl<'p> Work<'p> {
     /// The next component that can be begun: all it needs is there, and its kind has room.
-    fn next(&mut self, heavy_room: bool, light_room: bool) -> Option<&'p Planned<'p>> {
+    fn next(&mut self, heavy_room: impl Fn(&Planned<'_>) -> bool, light_room: bool) -> Option<&'p Planned<'p>> {
         let ready = |planned: &&&'p Planned<'p>| {
-            let room = if is_heavy_one(planned) { heavy_room } else { light_room };
+            let room = if is_heavy_one(planned) { heavy_room(planned) } else { light_room };
             room && !self.begun.contains(planned.name) && planned.needs.iter().all(|need| !self.todo.contains_key(need))
         };
         // Those first that take longest: what most others wait for is best begun at once.
@@ -430,7 +438,9 @@ components:
         let mut work = Work::default();
         work.todo.extend(plan.components.iter().map(|planned| (planned.name, planned)));
         let had = || Had { image_id: None, bytes: 0, made: None, entry: None };
-        let next = |work: &mut Work<'_>, heavy, light| work.next(heavy, light).map(|planned| planned.name.to_owned());
+        let next = |work: &mut Work<'_>, heavy: bool, light| {
+            work.next(|_| heavy, light).map(|planned| planned.name.to_owned())
+        };
 
         assert_eq!(next(&mut work, true, true).as_deref(), Some("two"));
         assert_eq!(next(&mut work, false, true).as_deref(), Some("base"));
