@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::cell::Cell;
 use crate::deadlines::Deadline;
 use crate::folders::{self, Files};
+use crate::lint::Linter;
 use crate::model::{Budget, Component, Expect, Judged, Proof, Scenario};
 use crate::probes::{Connection, From, Probe, Sampled};
 use crate::span::{Place, Spanned};
@@ -18,6 +19,9 @@ use crate::text::Version;
 mod estimate;
 
 pub use estimate::Estimate;
+
+/// How names of images begin that are in every run's nodes: those of the demo workload and the agent.
+const OWN_IMAGES: &str = "ferry.local/";
 
 /// A run, before it happens.
 #[derive(Debug, Clone, Serialize)]
@@ -113,6 +117,9 @@ pub struct Needs {
     pub operator: BTreeSet<String>,
     /// Other tools.
     pub tools: BTreeSet<String>,
+    /// Images of the fleet's own pods, as manifests name them.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub images: BTreeSet<String>,
     /// Whether the probe agent must be in the cluster.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub agent: bool,
@@ -161,7 +168,9 @@ impl Needs {
 /// Plans a scenario for a cell. It should have passed lint: what lint rejects is left out here.
 pub fn plan(scenario: &Scenario, cell: &Cell, files: &dyn Files) -> Plan {
     let agent = scenario.probes.iter().any(|probe| probe.asks_from(From::Inside));
-    let mut needs = Needs { agent, ..Needs::default() };
+    let mut images = Linter::new(files).images(scenario);
+    images.retain(|image| !image.starts_with(OWN_IMAGES));
+    let mut needs = Needs { agent, images, ..Needs::default() };
     for step in scenario.steps() {
         step.action().needs(scenario, &mut needs);
         if let Step::Apply(apply) = &step.value {
@@ -277,6 +286,7 @@ impl fmt::Display for Needs {
         self.flux_cli.iter().try_for_each(|version| writeln!(text, "  flux command {version}"))?;
         self.operator.iter().try_for_each(|version| writeln!(text, "  Flux Operator {version}"))?;
         self.tools.iter().try_for_each(|tool| writeln!(text, "  {tool}"))?;
+        self.images.iter().try_for_each(|image| writeln!(text, "  {image}"))?;
         if self.agent {
             text += "  the probe agent\n";
         }

@@ -17,7 +17,7 @@ use super::scenarios::{all, suites};
 use super::trials::{self, Trial};
 use crate::cli::{ListArgs, ScenarioFolder, SelectArgs};
 use crate::edge::{Exit, Problem};
-use crate::run::stage;
+use crate::run::stock;
 
 /// GitHub refuses a matrix with more jobs.
 const MOST_JOBS: usize = 256;
@@ -137,8 +137,8 @@ fn newest(mut lane: Lane, entries: &[Entry], folder: &Path, bundle: &Bundle) -> 
 
 /// The bundle's component that the cell's nodes are made from, or why there is none.
 fn node(scenario: &Scenario, cell: &Cell, folder: &Path, bundle: &Bundle) -> Result<String, Problem> {
-    let profile = stage::profile(folder, scenario, cell)?;
-    stage::node(scenario, cell, &profile, bundle)
+    let profile = stock::profile(folder, scenario, cell)?;
+    stock::node(scenario, cell, &profile, bundle)
 }
 
 /// What the lane sets, and what the command line sets beside or instead.

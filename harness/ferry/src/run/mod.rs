@@ -6,6 +6,7 @@ pub mod fleet;
 pub mod probing;
 pub mod recorder;
 pub mod stage;
+pub mod stock;
 mod teardown;
 mod watchdog;
 
@@ -40,6 +41,7 @@ use executor::{Executor, Site};
 use fleet::{FLUX_SYSTEM, Fleet};
 use recorder::{Dispatcher, Recorder};
 use stage::{Plot, Stage};
+use stock::Stock;
 
 /// What a run left behind.
 #[derive(Debug)]
@@ -147,10 +149,11 @@ impl Job<'_> {
         let Job { scenario, arguments, ferry, scope, recorder, cancel, screen } = *self;
         let bundle = bundle::load()?;
         let folder = scenario.folder.as_path();
-        let profile = stage::profile(folder, &scenario.scenario, &scenario.cell)?;
-        let wanted = stage::components(&scenario.scenario, &scenario.cell, &profile, &bundle)?;
-        stage::can_be_had(&scenario.scenario, &wanted, &bundle, arguments.images.images)?;
-        let ready = doctor::ready(&arguments.images, arguments.provision, &bundle, &wanted, recorder);
+        let profile = stock::profile(folder, &scenario.scenario, &scenario.cell)?;
+        let images = &scenario.plan.needs.images;
+        let stock = Stock::of(&scenario.scenario, &scenario.cell, &profile, images, &bundle)?;
+        stock.can_be_had(&scenario.scenario, &bundle, arguments.images.images)?;
+        let ready = doctor::ready(&arguments.images, arguments.provision, &bundle, &stock.components, recorder);
         let engine = recorder.activity("doctor", ready).await?;
         lab.engine = Some(engine.clone());
         recorder.fact("engine", &engine.info().version);
@@ -158,7 +161,7 @@ impl Job<'_> {
 
         let prepared = recorder
             .activity("bundle", async {
-                let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+                let names: Vec<&str> = stock.components.iter().map(String::as_str).collect();
                 let bars = Bars::new(screen, Some(recorder.clone()));
                 let options = arguments.images.options();
                 bundle::prepare(&engine, &bundle, &names, &options, &bars, cancel).await.map_err(Problem::from)
@@ -170,9 +173,9 @@ impl Job<'_> {
         }
 
         lab.reaper = Some(teardown::start_reaper(ferry, scope)?);
-        let node = stage::node(&scenario.scenario, &scenario.cell, &profile, &bundle)?;
         let work = async {
-            let plot = lab.plot.insert(Plot::stake(&engine, scope, prepared, profile, node, &scenario.scenario).await?);
+            let plot =
+                lab.plot.insert(Plot::stake(&engine, scope, prepared, profile, stock, &scenario.scenario).await?);
             plot.build(folder, &scenario.scenario, recorder).await
         };
         lab.stage = Some(recorder.activity("cluster", work).await?);

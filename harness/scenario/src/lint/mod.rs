@@ -10,7 +10,7 @@ mod known;
 mod rules;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 pub use course::{Course, Stop};
@@ -118,19 +118,7 @@ impl<'a> Linter<'a> {
 
     /// Checks a scenario against every rule, but for what its `# ferry: allow` comments allow.
     pub fn lint(&self, scenario: &Scenario) -> Diagnostics {
-        let fleet = self.fleet(scenario.fleet.as_str());
-        let course = Rc::new(Course::new(scenario, self.files));
-        let synced = Rc::new(fleet.synced(&course.sync_paths()));
-        let mut findings = Findings {
-            scenario,
-            files: self.files,
-            known: self.known,
-            fleet,
-            synced,
-            course,
-            here: Span::default(),
-            found: Vec::new(),
-        };
+        let mut findings = self.findings(scenario);
         for rule in SCENARIO_RULES {
             (rule.check)(&mut findings);
         }
@@ -143,6 +131,28 @@ impl<'a> Linter<'a> {
         }
         let Findings { found, fleet, .. } = findings;
         allow::apply(scenario, &fleet, found).into()
+    }
+
+    /// The images that the pods of a scenario's objects run, as manifests name them.
+    pub fn images(&self, scenario: &Scenario) -> BTreeSet<String> {
+        let manifests = self.findings(scenario).manifests();
+        manifests.iter().flat_map(|manifest| manifest.images()).filter_map(|image| Some(image.text()?.into())).collect()
+    }
+
+    fn findings<'s>(&'s self, scenario: &'s Scenario) -> Findings<'s> {
+        let fleet = self.fleet(scenario.fleet.as_str());
+        let course = Rc::new(Course::new(scenario, self.files));
+        let synced = Rc::new(fleet.synced(&course.sync_paths()));
+        Findings {
+            scenario,
+            files: self.files,
+            known: self.known,
+            fleet,
+            synced,
+            course,
+            here: Span::default(),
+            found: Vec::new(),
+        }
     }
 
     fn fleet(&self, folder: &str) -> Rc<Fleet> {

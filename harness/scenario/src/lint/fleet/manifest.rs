@@ -130,6 +130,14 @@ impl Manifest {
         span
     }
 
+    /// The images of its containers, where it is a pod or makes some.
+    pub(crate) fn images(&self) -> impl Iterator<Item = &Node> {
+        let pods = ["spec", "spec.template.spec", "spec.jobTemplate.spec.template.spec"];
+        let lists =
+            pods.into_iter().flat_map(|pod| ["containers", "initContainers"].map(|list| format!("{pod}.{list}")));
+        lists.flat_map(|list| self.items(&list)).filter_map(|container| container.get("image"))
+    }
+
     /// What kustomize is to build from: resources, bases and components, each with its place.
     pub fn resources(&self) -> impl Iterator<Item = (&str, Span)> {
         let is_kustomize = self.group() == "kustomize.config.k8s.io";

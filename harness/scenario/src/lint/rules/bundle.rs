@@ -105,20 +105,15 @@ pub const IMAGE: ScenarioRule = ScenarioRule {
     check: |findings| {
         let Some(known) = findings.known() else { return };
         for manifest in findings.manifests() {
-            for pod in ["spec", "spec.template.spec", "spec.jobTemplate.spec.template.spec"] {
-                let containers = ["containers", "initContainers"]
-                    .into_iter()
-                    .flat_map(|list| manifest.items(&format!("{pod}.{list}")));
-                for image in containers.filter_map(|container| container.get("image")) {
-                    let Some(name) = image.text().filter(|name| !known.images.contains(*name)) else { continue };
-                    findings.report_in(
-                        &IMAGE.rule,
-                        manifest.source(),
-                        image.span,
-                        format!("the image {name} is not in the bundle"),
-                        "use the demo workload's image, `ferry.local/workload:dev`, or add the image to the bundle",
-                    );
-                }
+            for image in manifest.images() {
+                let Some(name) = image.text().filter(|name| !known.images.contains(*name)) else { continue };
+                findings.report_in(
+                    &IMAGE.rule,
+                    manifest.source(),
+                    image.span,
+                    format!("the image {name} is not in the bundle"),
+                    "use the demo workload's image, `ferry.local/workload:dev`, or add the image to the bundle",
+                );
             }
         }
     },
