@@ -41,7 +41,7 @@ pub const WORKLOAD_IMAGE: &str = "ferry.local/workload:dev";
 const OPERATOR_FILES: &str = "/usr/local/share/flux-operator";
 
 /// The image, in every node, of the pod that proves that names resolve.
-const DNS_IMAGE: &str = "registry.ferry:5000/lab/busybox:v1";
+pub const DNS_IMAGE: &str = "registry.ferry:5000/lab/busybox:v1";
 
 /// What a run's cluster is called where there is only one.
 const CLUSTER: &str = "main";

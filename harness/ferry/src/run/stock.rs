@@ -12,7 +12,7 @@ use ferry_scenario::steps::{ExecIn, Step};
 use ferry_scenario::text::Version;
 use ferry_scenario::{Cell, Place, Scenario};
 
-use super::stage::{AGENT_IMAGE, WORKLOAD_IMAGE};
+use super::stage::{AGENT_IMAGE, DNS_IMAGE, WORKLOAD_IMAGE};
 use crate::cli::Images;
 use crate::edge::Problem;
 
@@ -66,10 +66,16 @@ impl Stock {
         bundle: &Bundle,
     ) -> Result<Self, Problem> {
         let node = node(scenario, cell, profile, bundle)?;
+        let held = held(bundle, &node);
         let agent = asks_from_inside(scenario).then(|| (AGENT.to_owned(), AGENT_IMAGE.to_owned()));
         let loaded: Vec<_> = std::iter::once((WORKLOAD.to_owned(), WORKLOAD_IMAGE.to_owned()))
             .chain(agent)
-            .chain(images.iter().filter_map(|image| Some((published(bundle, image)?, image.clone()))))
+            .chain(
+                images
+                    .iter()
+                    .filter(|image| !held.contains(image.as_str()))
+                    .filter_map(|image| Some((published(bundle, image)?, image.clone()))),
+            )
             .collect();
         let mut wanted: BTreeSet<String> = ALWAYS.iter().map(ToString::to_string).collect();
         wanted.extend(loaded.iter().map(|(component, _)| component.clone()));
@@ -155,6 +161,23 @@ fn toolbox(scenario: &Scenario, tools: &BTreeSet<String>, bundle: &Bundle) -> &'
     let calls = |step: &Step| matches!(step, Step::Exec(exec) if exec.r#in.value == ExecIn::Toolbox);
     let is_enough = tools.iter().all(has) && !scenario.steps().any(|step| calls(&step.value));
     if is_enough { TOOLBOX } else { TOOLBOX_FULL }
+}
+
+/// The images that a node's own image holds; on k3s the one that is loaded when it boots.
+fn held<'a>(bundle: &'a Bundle, node: &'a str) -> BTreeSet<&'a str> {
+    let mut held = BTreeSet::from([DNS_IMAGE]);
+    let mut next = Some(node);
+    while let Some(component) = next.and_then(|name| bundle.components.get(name)) {
+        next = match &component.source {
+            Some(Recipe::Commit(recipe)) => {
+                held.extend(recipe.images.keys().map(String::as_str));
+                Some(&recipe.base)
+            }
+            Some(Recipe::Dockerfile(recipe)) => recipe.base.as_deref(),
+            _ => None,
+        };
+    }
+    held
 }
 
 /// The component whose image has a name that manifests use.
@@ -290,11 +313,13 @@ phases:
     }
 
     #[test]
-    fn an_image_that_the_fleet_runs_is_loaded_if_the_bundle_has_it() {
+    fn an_image_that_the_fleet_runs_is_loaded_if_the_bundle_has_it_and_the_node_does_not() {
         let scenario =
             ferry_scenario::parse("a/example.yaml", &SCENARIO.replace("STEP", "sleep: {for: 1s, reason: r}")).unwrap();
         let bundle = ferry_lab::bundle::load().unwrap();
-        let images = ["registry.ferry:5000/lab/prometheus:v1", "docker.io/library/nginx:1"].map(str::to_owned).into();
+        let held = ["registry.ferry:5000/lab/busybox:v1", "registry.k8s.io/coredns/coredns:v1.12.1"];
+        let images = ["registry.ferry:5000/lab/prometheus:v1", "docker.io/library/nginx:1"];
+        let images = images.into_iter().chain(held).map(str::to_owned).collect();
         let stock = Stock::of(&scenario, &scenario.cell, &profile("single-node"), &images, &bundle).unwrap();
         let extra = ("prometheus-image".to_owned(), "registry.ferry:5000/lab/prometheus:v1".to_owned());
         assert_eq!(stock.loaded, [(WORKLOAD.to_owned(), WORKLOAD_IMAGE.to_owned()), extra]);

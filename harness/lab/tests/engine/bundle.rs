@@ -60,7 +60,12 @@ static SOURCES: &[SourceFile] = &[
         content: b"github.com/pkg/errors v0.9.1 h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=\n\
                    github.com/pkg/errors v0.9.1/go.mod h1:bwawxfHBFNV+L2hUp1rHADufV3IMtnDRdf1r5NINEl0=\n",
     },
-    SourceFile { path: "trial/Dockerfile", executable: false, content: b"FROM scratch\nCOPY greeting /greeting\n" },
+    // With a layer of its own at the bottom no trial's build goes on from a layer that another trial removes.
+    SourceFile {
+        path: "trial/Dockerfile",
+        executable: false,
+        content: b"FROM scratch\nARG SALT\nLABEL salt=${SALT}\nCOPY greeting /greeting\n",
+    },
     SourceFile { path: "trial/greeting", executable: false, content: b"hello from the trial bundle\n" },
 ];
 
