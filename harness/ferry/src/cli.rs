@@ -313,8 +313,8 @@ pub struct HistoryArgs {
 /// What is done around a scenario to be sure of its verdict.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ProofArgs {
-    /// Leave out the probes' self-proof, the quiet stretch before the migration and the soak after it: rules that need them
-    /// are inconclusive
+    /// Leave out the probes' self-proof, the quiet stretch before the migration and the soak after it: `latency`, which needs
+    /// them, is not judged then
     #[arg(long, env = "FERRY_QUICK", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub quick: bool,
     /// How long nothing is done before the migration, for scenarios that have such a stretch [default: as they say, or 10s]

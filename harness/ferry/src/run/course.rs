@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ferry_record::event::{Budget, PhaseInfo, PhaseRole};
 use ferry_scenario::Scenario;
-use ferry_scenario::model::Phase;
+use ferry_scenario::model::{Invariant, Phase};
 
 use crate::cli::ProofArgs;
 
@@ -50,6 +50,11 @@ impl Frame {
         }
     }
 
+    /// Whether a rule is judged. `--quick` takes from `latency` what it compares with: whoever asks for that wants to know the rest.
+    pub fn is_judged(rule: Invariant, scenario: &Scenario, arguments: &ProofArgs) -> bool {
+        rule != Invariant::Latency || !arguments.quick || scenario.proof.quiet.get().is_zero()
+    }
+
     /// The stretches in order; their places are the phases' numbers in the record.
     pub fn course(self, scenario: &Scenario) -> Vec<Stretch<'_>> {
         let mut course: Vec<Stretch<'_>> = scenario.phases.iter().map(|phase| Stretch::Phase(phase)).collect();
@@ -88,5 +93,32 @@ impl Stretch<'_> {
             Stretch::Quiet(_) => idle("quiet", PhaseRole::Quiet, vec![]),
             Stretch::Soak(_, last) => idle("soak", PhaseRole::Soak, changes(last)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::as_the_scenario_says(Invariant::Latency, "quiet: 10s", false, true)]
+    #[case::nothing_to_compare_with(Invariant::Latency, "quiet: 10s", true, false)]
+    #[case::the_scenarios_own_lack_of_evidence(Invariant::Latency, "quiet: 0s", true, true)]
+    #[case::needs_nothing_of_it(Invariant::NoLostRequest, "quiet: 10s", true, true)]
+    fn quick_leaves_out_only_what_it_takes_the_evidence_from(
+        #[case] rule: Invariant,
+        #[case] proof: &str,
+        #[case] quick: bool,
+        #[case] judged: bool,
+    ) {
+        let text = format!(
+            "scenario: example\nsummary: s\ncluster: single-node\nfleet: fleets/web\nflux: {{version: 2.9.2}}\nprobes: []\n\
+             phases: [{{phase: a, steps: [sleep: {{for: 1s, reason: r}}]}}]\nproof: {{{proof}}}\n"
+        );
+        let scenario = ferry_scenario::parse("a/example.yaml", &text).unwrap();
+        let arguments = ProofArgs { quick, quiet: None, soak: None };
+        assert_eq!(Frame::is_judged(rule, &scenario, &arguments), judged);
     }
 }

@@ -19,7 +19,7 @@ use ferry_lab::reaper::Reaper;
 use ferry_lab::run::RunScope;
 use ferry_probe::Clock;
 use ferry_record::codec::RecordWriter;
-use ferry_record::event::{ClusterInfo, Expectation, OwnRule, RunStarted};
+use ferry_record::event::{ClusterInfo, Expectation, Level, OwnRule, RunStarted};
 use ferry_record::redact::Redactor;
 use ferry_record::{EventKind, Judgement, Verdict};
 use ferry_scenario::model::ExpectedVerdict;
@@ -86,6 +86,13 @@ pub async fn run(scenario: &Loaded, arguments: &RunArgs, ferry: &Path, screen: &
         .map_err(|e| Problem::infra("signals cannot be listened to").because(e))?;
 
     recorder.emit(EventKind::RunStarted(Box::new(frame(scenario, &scope, arguments))));
+    for rule in scenario.scenario.invariants.iter().filter_map(|judged| judged.known()) {
+        if !Frame::is_judged(rule, &scenario.scenario, &arguments.proof) {
+            let message = format!("{rule} is not judged: `--quick` leaves out the quiet phase that it compares with");
+            recorder.fact("not judged", &format!("{rule} (--quick)"));
+            recorder.emit(EventKind::Log { level: Level::Warn, message });
+        }
+    }
     let mut lab = Lab::default();
     let job = Job { scenario, arguments, ferry, scope: &scope, recorder: &recorder, cancel: &cancel, screen };
     if let Err(problem) = job.migrate(&mut lab).await {
@@ -275,7 +282,13 @@ fn frame(loaded: &Loaded, scope: &RunScope, arguments: &RunArgs) -> RunStarted {
         wall: jiff::Timestamp::now(),
         clusters: clusters(scenario),
         phases: around.course(scenario).iter().map(Stretch::info).collect(),
-        invariants: scenario.invariants.iter().filter_map(|i| i.known()).map(|i| i.as_str().into()).collect(),
+        invariants: scenario
+            .invariants
+            .iter()
+            .filter_map(|judged| judged.known())
+            .filter(|rule| Frame::is_judged(*rule, scenario, &arguments.proof))
+            .map(|rule| rule.as_str().into())
+            .collect(),
         rules: scenario.invariants.iter().filter_map(|i| i.own()).map(own_rule).collect(),
         flux_namespace: FLUX_SYSTEM.into(),
         self_proof: around.self_proof,
